@@ -40,14 +40,22 @@ std::size_t SequenceLength(std::string_view text, std::size_t* bad) {
 // The escape of an ASCII character, or empty when it stands for itself.
 std::string_view EscapeOf(char c, char (&buffer)[6]) {
   switch (c) {
-    case '"': return "\\\"";
-    case '\\': return "\\\\";
-    case '\n': return "\\n";
-    case '\r': return "\\r";
-    case '\t': return "\\t";
-    case '\b': return "\\b";
-    case '\f': return "\\f";
-    default: break;
+    case '"':
+      return "\\\"";
+    case '\\':
+      return "\\\\";
+    case '\n':
+      return "\\n";
+    case '\r':
+      return "\\r";
+    case '\t':
+      return "\\t";
+    case '\b':
+      return "\\b";
+    case '\f':
+      return "\\f";
+    default:
+      break;
   }
   const auto u = static_cast<unsigned char>(c);
   if (u >= 0x20 && u != 0x7F) return {};

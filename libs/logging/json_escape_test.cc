@@ -9,8 +9,7 @@ namespace slipstream::logging {
 namespace {
 
 TEST(JsonEscape, EscapesControlsQuotesAndBackslashes) {
-  EXPECT_EQ(JsonQuote("a\"b\\c\n\r\t\b\f\x01\x7f"),
-            "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u007f\"");
+  EXPECT_EQ(JsonQuote("a\"b\\c\n\r\t\b\f\x01\x7f"), "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001\\u007f\"");
 }
 
 TEST(JsonEscape, KeepsWellFormedUtf8) {

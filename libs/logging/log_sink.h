@@ -32,9 +32,7 @@ class FdSink final : public LogSink {
 
   explicit FdSink(int fd) : fd_(fd) {}
   void WriteLine(std::string_view line) override;
-  std::uint64_t dropped_count() const override {
-    return dropped_.load(std::memory_order_relaxed);
-  }
+  std::uint64_t dropped_count() const override { return dropped_.load(std::memory_order_relaxed); }
 
  private:
   // False when the descriptor takes no data within the time it has.

@@ -20,6 +20,8 @@ namespace slipstream::logging {
 namespace {
 
 constexpr std::string_view kTruncated = ",\"truncated\":true";
+// RFC 3339 in UTC, with milliseconds.
+constexpr char kTimeFormat[] = "%Y-%m-%d%ET%H:%M:%E3SZ";
 // Room that a line keeps for its end: kTruncated, the brace and the newline.
 constexpr std::size_t kTailBytes = 32;
 // With() may fill at most half of a line.
@@ -41,11 +43,16 @@ bool NamesSecret(std::string_view key) {
 
 std::string_view LevelName(Level level) {
   switch (level) {
-    case Level::kDebug: return "debug";
-    case Level::kInfo: return "info";
-    case Level::kWarning: return "warning";
-    case Level::kError: return "error";
-    case Level::kOff: break;
+    case Level::kDebug:
+      return "debug";
+    case Level::kInfo:
+      return "info";
+    case Level::kWarning:
+      return "warning";
+    case Level::kError:
+      return "error";
+    case Level::kOff:
+      break;
   }
   return "off";
 }
@@ -103,13 +110,22 @@ bool AppendField(const Field& field, std::size_t limit, std::string* out) {
   return false;
 }
 
-std::string LineStart(absl::Time now, Level level, std::string_view message) {
+std::string JsonStart(absl::Time now, Level level, std::string_view message) {
   std::string line = "{\"time\":\"";
-  line += absl::FormatTime("%Y-%m-%d%ET%H:%M:%E3SZ", now, absl::UTCTimeZone());
+  line += absl::FormatTime(kTimeFormat, now, absl::UTCTimeZone());
   line += "\",\"level\":\"";
   line += LevelName(level);
   line += "\",\"message\":";
   AppendText(message, &line);
+  return line;
+}
+
+std::string TextStart(absl::Time now, Level level, std::string_view message) {
+  std::string line = absl::FormatTime(kTimeFormat, now, absl::UTCTimeZone());
+  line += ' ';
+  line += LevelName(level);
+  line += ' ';
+  if (!AppendJsonEscaped(message, &line, kMaxValueBytes)) line += "...";
   return line;
 }
 
@@ -143,7 +159,7 @@ bool ParseLevel(std::string_view name, Level* level) {
 class Logger::Core {
  public:
   Core(std::shared_ptr<LogSink> sink, const clock::Clock& clock, Options options)
-      : sink_(std::move(sink)), clock_(clock), level_(options.level) {
+      : sink_(std::move(sink)), clock_(clock), format_(options.format), level_(options.level) {
     auto adapter = std::make_shared<SpdlogAdapter>(sink_);
     if (options.synchronous) {
       logger_ = std::make_shared<spdlog::logger>("slipstream", std::move(adapter));
@@ -158,19 +174,40 @@ class Logger::Core {
 
   bool Enabled(Level level) const { return level >= level_.load(std::memory_order_relaxed); }
   void SetLevel(Level level) { level_.store(level, std::memory_order_relaxed); }
-  absl::Time Now() const { return clock_.Now(); }
   void Flush() { logger_->flush(); }
 
   std::uint64_t dropped_count() const {
     return sink_->dropped_count() + (pool_ == nullptr ? 0 : pool_->overrun_counter());
   }
 
-  void Submit(const std::string& line) {
+  void Submit(Level level, std::string_view message, std::string_view bound, Fields fields) {
     ReportDropped();
-    Post(line);
+    Post(Line(level, message, bound, fields));
   }
 
  private:
+  // `bound` and each appended field start with a comma.
+  std::string Line(Level level, std::string_view message, std::string_view bound,
+                   Fields fields) const {
+    const bool json = format_ == Format::kJson;
+    std::string line =
+        json ? JsonStart(clock_.Now(), level, message) : TextStart(clock_.Now(), level, message);
+    const std::size_t start = line.size();
+    line += bound;
+    bool whole = true;
+    for (const Field& field : fields) {
+      whole = AppendField(field, kMaxLineBytes - kTailBytes, &line) && whole;
+    }
+    if (!whole) line += kTruncated;
+    if (json) {
+      line += '}';
+    } else if (line.size() > start) {
+      line.replace(start, 1, " {");
+      line += '}';
+    }
+    return line;
+  }
+
   void Post(const std::string& line) {
     logger_->log(spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
   }
@@ -179,14 +216,14 @@ class Logger::Core {
   void ReportDropped() {
     const std::uint64_t dropped = dropped_count();
     std::uint64_t reported = reported_.load(std::memory_order_relaxed);
-    if (dropped == reported || !reported_.compare_exchange_strong(reported, dropped)) return;
-    std::string line = LineStart(Now(), Level::kWarning, "log lines were dropped: the reader of the log is too slow");
-    AppendField({"dropped_count", dropped - reported}, kMaxLineBytes, &line);
-    Post(line + "}");
+    if (dropped <= reported || !reported_.compare_exchange_strong(reported, dropped)) return;
+    Post(Line(Level::kWarning, "log lines were dropped: the reader of the log is too slow", "",
+              {{"dropped_count", dropped - reported}}));
   }
 
   const std::shared_ptr<LogSink> sink_;
   const clock::Clock& clock_;
+  const Format format_;
   std::atomic<Level> level_;
   std::atomic<std::uint64_t> reported_{0};
   // The logger only refers weakly to the pool: declared in this order, the pool's thread drains
@@ -239,15 +276,7 @@ std::uint64_t Logger::dropped_count() const {
 }
 
 void Logger::Write(Level level, std::string_view message, Fields fields) const {
-  std::string line = LineStart(core_->Now(), level, message);
-  line += bound_;
-  bool whole = true;
-  for (const Field& field : fields) {
-    whole = AppendField(field, kMaxLineBytes - kTailBytes, &line) && whole;
-  }
-  if (!whole) line += kTruncated;
-  line += '}';
-  core_->Submit(line);
+  core_->Submit(level, message, bound_, fields);
 }
 
 }  // namespace slipstream::logging

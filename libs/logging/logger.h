@@ -1,7 +1,8 @@
 // Structured logs: one JSON object per line, on stderr (fd 2) in a server.
 //
 //   logger.Info("task leased", {{"task_id", id}, {"attempt", attempt}});
-//   {"time":"2026-01-02T03:04:05.678Z","level":"info","message":"task leased","service":...,"task_id":...}
+//   {"time":"2026-01-02T03:04:05.678Z","level":"info","message":"task
+//   leased","service":...,"task_id":...}
 //
 // There is no global logger: main() opens one and hands it around by value; With() adds fields to
 // every line of the copy. A copy is cheap (a pointer and the bound fields), and every member is
@@ -81,8 +82,13 @@ using Fields = std::initializer_list<Field>;
 
 class LogSink;  // Where lines go; see log_sink.h.
 
+// kJson is for machines and the default; kText, for a person at a terminal, is
+// `TIME LEVEL message {"field":...}` with the same escaping, on one line too.
+enum class Format { kJson, kText };
+
 struct Options {
   Level level = Level::kInfo;
+  Format format = Format::kJson;
   bool synchronous = false;
 };
 

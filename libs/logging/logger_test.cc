@@ -94,6 +94,16 @@ TEST_F(LoggerTest, LinesAreBounded) {
   EXPECT_EQ(Last()["f"], 1);
 }
 
+TEST_F(LoggerTest, TextFormatIsOneLineForPeople) {
+  const Logger logger =
+      Logger::ToSink(log_, clock_, {.format = Format::kText, .synchronous = true});
+  logger.Info("a\nb");
+  logger.With({{"service", "cache"}}).Error("failed", {{"n", 1}});
+  EXPECT_EQ(log_->lines()[0], "2026-01-02T03:04:05.678Z info a\\nb");
+  EXPECT_EQ(log_->lines()[1],
+            "2026-01-02T03:04:05.678Z error failed {\"service\":\"cache\",\"n\":1}");
+}
+
 TEST_F(LoggerTest, DefaultLoggerDropsEverything) {
   Logger().Error("x", {{"a", 1}});
   EXPECT_FALSE(Logger().Enabled(Level::kError));
@@ -144,8 +154,7 @@ TEST_F(LoggerTest, SaysHowManyLinesWereLost) {
     std::uint64_t dropped_count() const override { return 7; }
     std::shared_ptr<CapturedLog> to_;
   };
-  const Logger logger =
-      Logger::ToSink(std::make_shared<Lossy>(log), clock_, {.synchronous = true});
+  const Logger logger = Logger::ToSink(std::make_shared<Lossy>(log), clock_, {.synchronous = true});
   logger.Info("a");
   logger.Info("b");
   ASSERT_EQ(log->lines().size(), 3u);

@@ -32,9 +32,9 @@ using Buckets = std::span<const double>;
 inline constexpr std::array<double, 15> kLatencySeconds = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60};
 // Jobs: 0.1 s to an hour.
-inline constexpr std::array<double, 12> kJobSeconds = {0.1, 0.5, 1,   5,   10,  30,
+inline constexpr std::array<double, 12> kJobSeconds = {0.1, 0.5, 1,   5,   10,   30,
                                                        60,  120, 300, 600, 1800, 3600};
-inline constexpr std::array<double, 9> kSizeBytes = {64,     256,     1024,    4096,    16384,
+inline constexpr std::array<double, 9> kSizeBytes = {64,     256,     1024,     4096,     16384,
                                                      65536., 262144., 1048576., 16777216.};
 
 constexpr bool IsValidLabelName(std::string_view name) {

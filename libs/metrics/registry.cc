@@ -68,9 +68,15 @@ prometheus::MetricFamily EmptyFamily(const MetricDef& def) {
   family.name = std::string(def.name);
   family.help = std::string(def.help);
   switch (def.type) {
-    case MetricType::kCounter: family.type = prometheus::MetricType::Counter; break;
-    case MetricType::kGauge: family.type = prometheus::MetricType::Gauge; break;
-    case MetricType::kHistogram: family.type = prometheus::MetricType::Histogram; break;
+    case MetricType::kCounter:
+      family.type = prometheus::MetricType::Counter;
+      break;
+    case MetricType::kGauge:
+      family.type = prometheus::MetricType::Gauge;
+      break;
+    case MetricType::kHistogram:
+      family.type = prometheus::MetricType::Histogram;
+      break;
   }
   return family;
 }
@@ -159,8 +165,7 @@ class FamilyState {
     for (const auto& [values, cell] : children_) {
       prometheus::ClientMetric metric = WithLabels(def_, values);
       if (const auto* counter = std::get_if<CounterCell>(cell)) {
-        metric.counter.value =
-            static_cast<double>(counter->value.load(std::memory_order_relaxed));
+        metric.counter.value = static_cast<double>(counter->value.load(std::memory_order_relaxed));
       } else if (const auto* gauge = std::get_if<GaugeCell>(cell)) {
         metric.gauge.value = gauge->value.load(std::memory_order_relaxed);
       } else {
@@ -178,8 +183,8 @@ class FamilyState {
     std::uint64_t count = 0;
     for (std::size_t i = 0; i <= cell.bounds.size(); ++i) {
       count += cell.counts[i].load(std::memory_order_relaxed);
-      const double bound = i < cell.bounds.size() ? cell.bounds[i]
-                                                  : std::numeric_limits<double>::infinity();
+      const double bound =
+          i < cell.bounds.size() ? cell.bounds[i] : std::numeric_limits<double>::infinity();
       histogram->bucket.push_back({count, bound});
     }
     histogram->sample_count = count;
@@ -305,8 +310,8 @@ class Registry::Impl {
       if (!added) Die("both registered and collected", name);
       for (const auto& [values, value] : collected.values) {
         prometheus::ClientMetric metric = WithLabels(*collected.def, values);
-        (collected.def->type == MetricType::kCounter ? metric.counter.value
-                                                     : metric.gauge.value) = value;
+        (collected.def->type == MetricType::kCounter ? metric.counter.value : metric.gauge.value) =
+            value;
         it->second.metric.push_back(std::move(metric));
       }
     }
@@ -320,9 +325,15 @@ class Registry::Impl {
  private:
   static void Touch(internal::FamilyState& state) {
     switch (state.def().type) {
-      case MetricType::kCounter: state.Child<internal::CounterCell>({}); break;
-      case MetricType::kGauge: state.Child<internal::GaugeCell>({}); break;
-      case MetricType::kHistogram: state.Child<internal::HistogramCell>({}); break;
+      case MetricType::kCounter:
+        state.Child<internal::CounterCell>({});
+        break;
+      case MetricType::kGauge:
+        state.Child<internal::GaugeCell>({});
+        break;
+      case MetricType::kHistogram:
+        state.Child<internal::HistogramCell>({});
+        break;
     }
   }
 

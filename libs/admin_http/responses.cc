@@ -1,0 +1,47 @@
+#include "libs/admin_http/responses.h"
+
+#include "libs/logging/json_escape.h"
+#include "libs/metrics/registry.h"
+
+namespace slipstream::admin_http {
+namespace {
+
+Answer Ready(const Readiness& readiness) {
+  const Readiness::Report report = readiness.Evaluate();
+  Answer answer;
+  answer.status = report.ready() ? 200 : 503;
+  answer.body = "{\"status\":\"";
+  answer.body += report.ready() ? "ready" : report.draining ? "draining" : "not_ready";
+  answer.body += "\",\"failing\":[";
+  const char* separator = "";
+  for (const auto& [name, status] : report.failing) {
+    answer.body += separator;
+    answer.body +=
+        "{\"name\":" + logging::JsonQuote(name) + ",\"reason\":" +
+        logging::JsonQuote(std::string_view(status.message().data(), status.message().size())) +
+        "}";
+    separator = ",";
+  }
+  answer.body += "]}\n";
+  return answer;
+}
+
+}  // namespace
+
+Answer AnswerTo(std::string_view method, std::string_view target, const metrics::Registry& registry,
+                const Readiness& readiness) {
+  const std::string_view path = target.substr(0, target.find('?'));
+  const bool known = path == "/metrics" || path == "/healthz" || path == "/readyz";
+  if (!known) {
+    return {.status = 404,
+            .body = "{\"error\":\"not found: this port serves /metrics, /healthz and /readyz\"}\n"};
+  }
+  if (method != "GET") return {.status = 405, .body = "{\"error\":\"only GET is served here\"}\n"};
+  if (path == "/metrics") {
+    return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = registry.Expose()};
+  }
+  if (path == "/healthz") return {.body = "{\"status\":\"ok\"}\n"};
+  return Ready(readiness);
+}
+
+}  // namespace slipstream::admin_http
