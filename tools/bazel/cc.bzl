@@ -7,6 +7,7 @@ _WARNINGS = [
     "-Wall",
     "-Wextra",
     "-Wthread-safety",
+    "-Wno-missing-field-initializers",  # designated initialisers leave out what keeps its default
     "-Werror",
 ]
 
@@ -27,7 +28,7 @@ def slip_cc_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
-def slip_cc_test(name, copts = [], deps = [], main = True, **kwargs):
+def slip_cc_test(name, copts = [], deps = [], main = True, size = "small", **kwargs):
     """cc_test with gtest and gmock.
 
     Args:
@@ -35,10 +36,12 @@ def slip_cc_test(name, copts = [], deps = [], main = True, **kwargs):
       copts: added to the house warnings.
       deps: gtest is added.
       main: False when the test has a main() of its own.
+      size: as for cc_test: small may take 2 minutes, medium 5, large 15 (see .bazelrc).
       **kwargs: as for cc_test; tags = ["no-sandbox"] for a test that starts servers.
     """
     native.cc_test(
         name = name,
+        size = size,
         copts = _WARNINGS + copts,
         linkstatic = True,
         deps = deps + ["@system//:gtest_main" if main else "@system//:gtest"],
