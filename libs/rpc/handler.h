@@ -1,0 +1,308 @@
+// Server adapters: a service's overrides hand their call to an Endpoint, which runs the chain and
+// then the handler. One include for a *_service.cc; keep it out of other headers, gRPC is heavy.
+//
+//   grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* context,
+//                                     const GetTaskRequest* request, Task* response) override {
+//     return rpc_.Unary("GetTask", context, request, response,
+//                       [this](rpc::CallContext& call, const GetTaskRequest& q, Task* p) {
+//                         return HandleGetTask(call, q, p);
+//                       });
+//   }
+//
+// A handler that returns absl::Status runs inline on the gRPC thread and must not wait; one that
+// returns Async<absl::Status> is a coroutine on the runtime's executor.
+//
+// Thread safety: an Endpoint is immutable; handlers of different calls run at the same time.
+#ifndef LIBS_RPC_HANDLER_H_
+#define LIBS_RPC_HANDLER_H_
+
+#include <grpcpp/support/server_callback.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "libs/async/suspend.h"
+#include "libs/rpc/send_queue.h"
+#include "libs/rpc/server_call.h"
+
+namespace slipstream::rpc {
+
+// The stream that a server-streaming handler writes to.
+template <class Response>
+class Sender {
+ public:
+  virtual ~Sender() = default;
+  virtual bool Send(Response message) = 0;          // see SendQueue::Send
+  virtual Async<bool> Write(Response message) = 0;  // see SendQueue::Write
+};
+
+// The stream that a client-streaming handler reads from. One Read at a time.
+template <class Request>
+class Receiver {
+ public:
+  virtual ~Receiver() = default;
+  // nullopt: the client has sent its last message, or is gone (CallContext::cancelled tells).
+  virtual Async<std::optional<Request>> Read() = 0;
+};
+
+namespace internal {
+
+// Keeps a reactor alive until gRPC is done with it and its coroutine has ended.
+template <class Self>
+class SelfOwned : public std::enable_shared_from_this<Self> {
+ protected:
+  void Hold() { self_ = this->shared_from_this(); }
+  void Drop() { auto self = std::move(self_); }
+
+ private:
+  std::shared_ptr<Self> self_;
+};
+
+inline void RethrowIfAny(std::exception_ptr error) {
+  if (error) std::rethrow_exception(error);
+}
+
+template <class Request>
+class ReadSlot {
+ public:
+  template <class StartRead>
+  Async<std::optional<Request>> Read(StartRead start_read) {
+    const bool ok = co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
+      {
+        sync::MutexLock lock(mutex_);
+        if (!ended_) {
+          resume_ = std::move(resume);
+          message_.Clear();
+        }
+      }
+      if (resume) {
+        resume(false);
+      } else {
+        start_read(&message_);
+      }
+    });
+    if (!ok) co_return std::nullopt;
+    co_return std::move(message_);
+  }
+  void OnReadDone(bool ok) {
+    async::Resume<bool> resume;
+    {
+      sync::MutexLock lock(mutex_);
+      if (!ok) ended_ = true;
+      resume = std::move(resume_);
+    }
+    if (resume) resume(ok);
+  }
+
+ private:
+  Request message_;
+  sync::Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  async::Resume<bool> resume_ ABSL_GUARDED_BY(mutex_);
+};
+
+class UnaryReactor final : public grpc::ServerUnaryReactor, public SelfOwned<UnaryReactor> {
+ public:
+  UnaryReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c) {}
+  void Start() { Hold(); }
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) { Finish(call_.End(status)); }
+  void OnDone() override { Drop(); }
+  void OnCancel() override { call_.context().Cancel(); }
+
+ private:
+  ServerCall call_;
+};
+
+template <class Response>
+class WriteReactor final : public grpc::ServerWriteReactor<Response>,
+                           public Sender<Response>,
+                           public SelfOwned<WriteReactor<Response>> {
+ public:
+  WriteReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c),
+        queue_([this](const Response* r) { this->StartWrite(r); },
+               [this] { this->Finish(final_status_); }) {}
+  void Start() { this->Hold(); }
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) {
+    final_status_ = call_.End(status);
+    queue_.Finish();
+  }
+  bool Send(Response message) override { return queue_.Send(std::move(message)); }
+  Async<bool> Write(Response message) override { return queue_.Write(std::move(message)); }
+  void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
+  void OnCancel() override {
+    queue_.Close();
+    call_.context().Cancel();
+  }
+  void OnDone() override { this->Drop(); }
+
+ private:
+  ServerCall call_;
+  grpc::Status final_status_;
+  SendQueue<Response> queue_;
+};
+
+template <class Request>
+class ReadReactor final : public grpc::ServerReadReactor<Request>,
+                          public Receiver<Request>,
+                          public SelfOwned<ReadReactor<Request>> {
+ public:
+  ReadReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c) {}
+  void Start() { this->Hold(); }
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) { this->Finish(call_.End(status)); }
+  Async<std::optional<Request>> Read() override {
+    return slot_.Read([this](Request* r) { this->StartRead(r); });
+  }
+  void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
+  void OnCancel() override { call_.context().Cancel(); }
+  void OnDone() override { this->Drop(); }
+
+ private:
+  ServerCall call_;
+  ReadSlot<Request> slot_;
+};
+
+template <class Request, class Response>
+class BidiReactor final : public grpc::ServerBidiReactor<Request, Response>,
+                          public Sender<Response>,
+                          public Receiver<Request>,
+                          public SelfOwned<BidiReactor<Request, Response>> {
+ public:
+  BidiReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c),
+        queue_([this](const Response* r) { this->StartWrite(r); },
+               [this] { this->Finish(final_status_); }) {}
+  void Start() { this->Hold(); }
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) {
+    final_status_ = call_.End(status);
+    queue_.Finish();
+  }
+  bool Send(Response message) override { return queue_.Send(std::move(message)); }
+  Async<bool> Write(Response message) override { return queue_.Write(std::move(message)); }
+  Async<std::optional<Request>> Read() override {
+    return slot_.Read([this](Request* r) { this->StartRead(r); });
+  }
+  void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
+  void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
+  void OnCancel() override {
+    queue_.Close();
+    call_.context().Cancel();
+  }
+  void OnDone() override { this->Drop(); }
+
+ private:
+  ServerCall call_;
+  grpc::Status final_status_;
+  SendQueue<Response> queue_;
+  ReadSlot<Request> slot_;
+};
+
+}  // namespace internal
+
+class Endpoint {
+ public:
+  Endpoint(const Dispatcher& dispatcher, MethodTable methods)
+      : dispatcher_(dispatcher), methods_(std::move(methods)) {}
+
+  template <class Request, class Response, class Handler>
+  grpc::ServerUnaryReactor* Unary(std::string_view method, grpc::CallbackServerContext* context,
+                                  const Request* request, Response* response, Handler handler) {
+    auto reactor =
+        std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
+    reactor->Start();
+    if (absl::Status refused = reactor->Begin(); !refused.ok()) {
+      reactor->End(refused);
+      return reactor.get();
+    }
+    using Result = std::invoke_result_t<Handler, CallContext&, const Request&, Response*>;
+    auto* raw = reactor.get();
+    if constexpr (std::is_same_v<Result, absl::Status>) {
+      reactor->End(handler(reactor->context(), *request, response));
+    } else {
+      // The reactor outlives Finish by this reference; gRPC may call OnDone at any time after it.
+      auto run = [](auto h, auto r, const Request* q, Response* p) -> Async<void> {
+        r->End(co_await h(r->context(), *q, p));
+      };
+      boost::asio::co_spawn(dispatcher_.executor,
+                            run(std::move(handler), std::move(reactor), request, response),
+                            internal::RethrowIfAny);
+    }
+    return raw;
+  }
+
+  // handler: Async<absl::Status>(CallContext&, const Request&, Sender<Response>&)
+  template <class Response, class Request, class Handler>
+  grpc::ServerWriteReactor<Response>* ServerStream(std::string_view method,
+                                                   grpc::CallbackServerContext* context,
+                                                   const Request* request, Handler handler) {
+    auto run = [q = *request](auto& h, auto& r) -> Async<absl::Status> {
+      return h(r.context(), q, static_cast<Sender<Response>&>(r));
+    };
+    return Stream<internal::WriteReactor<Response>>(method, context, std::move(handler),
+                                                    std::move(run));
+  }
+
+  // handler: Async<absl::Status>(CallContext&, Receiver<Request>&, Response*)
+  template <class Request, class Response, class Handler>
+  grpc::ServerReadReactor<Request>* ClientStream(std::string_view method,
+                                                 grpc::CallbackServerContext* context,
+                                                 Response* response, Handler handler) {
+    auto run = [response](auto& h, auto& r) -> Async<absl::Status> {
+      return h(r.context(), static_cast<Receiver<Request>&>(r), response);
+    };
+    return Stream<internal::ReadReactor<Request>>(method, context, std::move(handler),
+                                                  std::move(run));
+  }
+
+  // handler: Async<absl::Status>(CallContext&, Receiver<Request>&, Sender<Response>&)
+  template <class Request, class Response, class Handler>
+  grpc::ServerBidiReactor<Request, Response>* BidiStream(std::string_view method,
+                                                         grpc::CallbackServerContext* context,
+                                                         Handler handler) {
+    auto run = [](auto& h, auto& r) -> Async<absl::Status> {
+      return h(r.context(), static_cast<Receiver<Request>&>(r), static_cast<Sender<Response>&>(r));
+    };
+    return Stream<internal::BidiReactor<Request, Response>>(method, context, std::move(handler),
+                                                            std::move(run));
+  }
+
+ private:
+  template <class Reactor, class Handler, class Run>
+  Reactor* Stream(std::string_view method, grpc::CallbackServerContext* context, Handler handler,
+                  Run run) {
+    auto reactor = std::make_shared<Reactor>(dispatcher_, methods_[method], context);
+    auto* raw = reactor.get();
+    reactor->Start();
+    if (absl::Status refused = reactor->Begin(); !refused.ok()) {
+      reactor->End(refused);
+      return raw;
+    }
+    auto drive = [](auto h, auto f, auto r) -> Async<void> { r->End(co_await f(h, *r)); };
+    boost::asio::co_spawn(dispatcher_.executor,
+                          drive(std::move(handler), std::move(run), std::move(reactor)),
+                          internal::RethrowIfAny);
+    return raw;
+  }
+
+  const Dispatcher& dispatcher_;
+  const MethodTable methods_;
+};
+
+}  // namespace slipstream::rpc
+
+#endif  // LIBS_RPC_HANDLER_H_

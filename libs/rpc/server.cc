@@ -1,0 +1,109 @@
+#include "libs/rpc/server.h"
+
+#include <grpcpp/ext/channelz_service_plugin.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <mutex>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+namespace slipstream::rpc {
+
+namespace {
+
+// gRPC keeps its server plugins in a process-wide list that each ServerBuilder copies when it is
+// made, so a plugin is switched on just before the builder that shall have it. Both switches are
+// one-way: the traffic server is therefore built first and the channelz server after it.
+void EnableReflection() {
+  static std::once_flag once;
+  std::call_once(once, grpc::reflection::InitProtoReflectionServerBuilderPlugin);
+}
+
+void EnableChannelz() {
+  static std::once_flag once;
+  std::call_once(once, grpc::channelz::experimental::InitChannelzService);
+}
+
+}  // namespace
+
+struct Server::Impl {
+  std::vector<grpc::Service*> services;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<grpc::Server> channelz;
+};
+
+Server::Server(ServerOptions options)
+    : options_(std::move(options)), impl_(std::make_unique<Impl>()) {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+void Server::AddService(grpc::Service* service) { impl_->services.push_back(service); }
+
+absl::Status Server::Start() {
+  grpc::EnableDefaultHealthCheckService(true);
+  if (options_.reflection) EnableReflection();
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(options_.address, grpc::InsecureServerCredentials(), &port_);
+  // Two servers on one port would share its traffic; a second start shall fail instead.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+  builder.SetMaxSendMessageSize(options_.max_message_bytes);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             absl::ToInt64Milliseconds(options_.keepalive_time));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             absl::ToInt64Milliseconds(options_.keepalive_timeout));
+  // Our own clients ping as often as the server does, also between calls.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  for (grpc::Service* service : impl_->services) builder.RegisterService(service);
+  impl_->server = builder.BuildAndStart();
+  if (!impl_->server || port_ == 0) {
+    impl_->server.reset();
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", options_.address,
+        ": the address is in use or not of this machine; choose another grpc_address"));
+  }
+  SetServing(false);
+  if (options_.channelz) {
+    EnableChannelz();
+    grpc::ServerBuilder admin;
+    admin.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &channelz_port_);
+    impl_->channelz = admin.BuildAndStart();
+    if (!impl_->channelz) return absl::UnavailableError("cannot open a loopback port for channelz");
+  }
+  return absl::OkStatus();
+}
+
+std::string Server::LocalAddress() const {
+  const size_t colon = options_.address.rfind(':');
+  std::string host = options_.address.substr(0, colon);
+  if (host.empty() || host == "0.0.0.0" || host == "[::]") host = "127.0.0.1";
+  return absl::StrCat(host, ":", port_);
+}
+
+void Server::SetServing(bool serving) {
+  if (!impl_->server) return;
+  if (auto* health = impl_->server->GetHealthCheckService(); health != nullptr) {
+    health->SetServingStatus(serving);
+  }
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  const auto deadline = std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace);
+  if (impl_->server) {
+    impl_->server->Shutdown(deadline);
+    impl_->server->Wait();
+    impl_->server.reset();
+  }
+  if (impl_->channelz) {
+    impl_->channelz->Shutdown(deadline);
+    impl_->channelz->Wait();
+    impl_->channelz.reset();
+  }
+}
+
+}  // namespace slipstream::rpc

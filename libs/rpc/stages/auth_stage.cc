@@ -1,0 +1,54 @@
+#include "libs/rpc/stages/auth_stage.h"
+
+#include <string>
+#include <utility>
+
+namespace slipstream::rpc {
+
+namespace {
+
+class AuthStage final : public Stage {
+ public:
+  explicit AuthStage(auth::Authenticator& authenticator) : authenticator_(authenticator) {}
+  std::string_view name() const override { return "auth"; }
+
+  absl::Status Begin(CallContext& call) override {
+    const std::string_view authorization = call.metadata("authorization");
+    if (authorization.empty() && call.method().open) return absl::OkStatus();
+    auto principal =
+        authenticator_.Authenticate(authorization, call.metadata("x-slipstream-act-as-user"),
+                                    call.metadata("x-slipstream-act-as-tenant"));
+    if (!principal.ok()) return principal.status();
+    call.set_principal(*std::move(principal));
+    return absl::OkStatus();
+  }
+
+ private:
+  auth::Authenticator& authenticator_;
+};
+
+class PermissionStage final : public Stage {
+ public:
+  explicit PermissionStage(const auth::PermissionMap& permissions) : permissions_(permissions) {}
+  std::string_view name() const override { return "permission"; }
+
+  absl::Status Begin(CallContext& call) override {
+    if (call.method().open) return absl::OkStatus();
+    return permissions_.Check(call.principal(), call.method().permission);
+  }
+
+ private:
+  const auth::PermissionMap& permissions_;
+};
+
+}  // namespace
+
+std::unique_ptr<Stage> MakeAuthStage(auth::Authenticator& authenticator) {
+  return std::make_unique<AuthStage>(authenticator);
+}
+
+std::unique_ptr<Stage> MakePermissionStage(const auth::PermissionMap& permissions) {
+  return std::make_unique<PermissionStage>(permissions);
+}
+
+}  // namespace slipstream::rpc

@@ -1,0 +1,24 @@
+// Stage 1: every call has a trace context and a correlation id from here on.
+//
+// traceparent continues the caller's trace or starts one (W3C Trace Context). The correlation id is
+// the caller's x-request-id (1-128 characters of [A-Za-z0-9._-]) or a new UUIDv7, and is returned
+// as the trailer x-request-id.
+#ifndef LIBS_RPC_STAGES_TRACE_STAGE_H_
+#define LIBS_RPC_STAGES_TRACE_STAGE_H_
+
+#include <memory>
+
+#include "libs/clock/clock.h"
+#include "libs/random/random.h"
+#include "libs/rpc/chain.h"
+
+namespace slipstream::rpc {
+
+std::unique_ptr<Stage> MakeTraceStage(const clock::Clock& clock, random::Random& random);
+
+// Whether a caller's request id may be used as it is.
+bool IsValidCorrelationId(std::string_view id);
+
+}  // namespace slipstream::rpc
+
+#endif  // LIBS_RPC_STAGES_TRACE_STAGE_H_
