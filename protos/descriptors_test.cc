@@ -1,5 +1,6 @@
-// The linked descriptors, the shipped descriptor set and the libraries of gRPC agree: one definition
-// of each file (a second one would abort the process at start), and every RPC states its policy.
+// The linked descriptors, the shipped descriptor set and the libraries of gRPC agree: one
+// definition of each file (a second one would abort the process at start), and every RPC states its
+// policy.
 #include <grpcpp/ext/channelz_service_plugin.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <gtest/gtest.h>

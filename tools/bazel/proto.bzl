@@ -77,7 +77,7 @@ _slip_proto_gen = rule(
     },
 )
 
-def _cc(name, gen, deps, visibility):
+def _cc(name, gen, deps, visibility, alwayslink = False):
     native.filegroup(name = name + "_headers", srcs = [gen], output_group = "headers")
     native.filegroup(name = name + "_code", srcs = [gen], output_group = "code")
     native.cc_library(
@@ -87,6 +87,7 @@ def _cc(name, gen, deps, visibility):
         copts = ["-w"],  # generated: its warnings are not ours
         includes = ["."],
         linkstatic = True,
+        alwayslink = alwayslink,
         visibility = visibility,
         deps = deps,
     )
@@ -108,7 +109,9 @@ def slip_proto(name, srcs, deps = [], grpc = False, visibility = None):
         visibility = visibility,
     )
     _slip_proto_gen(name = name + "_cc_gen", proto = name + "_proto")
-    _cc(name, name + "_cc_gen", deps + ["@system//:protobuf"], visibility)
+
+    # Always linked: a file that no code names is still found by reflection and as a method option.
+    _cc(name, name + "_cc_gen", deps + ["@system//:protobuf"], visibility, alwayslink = True)
     if grpc:
         _slip_proto_gen(name = name + "_grpc_gen", proto = name + "_proto", grpc = True)
         _cc(name + "_grpc", name + "_grpc_gen", [name, "@system//:grpc"], visibility)
