@@ -47,7 +47,7 @@ class Chain {
   }
 
  private:
-  const std::vector<std::unique_ptr<Stage>> stages_;
+  std::vector<std::unique_ptr<Stage>> stages_;
 };
 
 }  // namespace slipstream::rpc

@@ -1,0 +1,169 @@
+// The composed chain, stage by stage, without gRPC.
+#include "libs/rpc/server_chain.h"
+
+#include <memory>
+
+#include "gtest/gtest.h"
+#include "libs/auth/key_set.h"
+#include "libs/auth/token_issuer.h"
+#include "libs/clock/fake_clock.h"
+#include "libs/rpc/method.h"
+#include "libs/status/status.h"
+#include "slipstream/notification/v1/notification.pb.h"
+
+namespace slipstream::rpc {
+namespace {
+
+constexpr char kSecret[] = "a-secret-of-more-than-thirty-two-bytes-for-tests";
+
+class MemoryAudit final : public audit::AuditLog {
+ public:
+  void Append(const audit::AuditEntry& entry) override { entries.push_back(entry); }
+  std::vector<audit::AuditEntry> Recent(size_t) const override { return entries; }
+  std::vector<audit::AuditEntry> entries;
+};
+
+class ServerChainTest : public testing::Test {
+ protected:
+  ServerChainTest() {
+    // The table must be linked in although only its descriptor is used.
+    (void)slipstream::notification::v1::Event::descriptor();
+    methods_ = std::make_unique<MethodTable>(
+        *MethodTable::ForService("slipstream.notification.v1.NotificationService"));
+    keys_ = *auth::KeySet::FromText(kSecret);
+    permissions_ = std::make_unique<auth::PermissionMap>(*auth::PermissionMap::Create());
+    authenticator_ = std::make_unique<auth::Authenticator>(auth::AuthenticatorOptions{}, *keys_,
+                                                           *permissions_, clock_);
+    chain_ = std::make_unique<Chain>(MakeServerChain({.clock = clock_,
+                                                      .random = random_,
+                                                      .authenticator = *authenticator_,
+                                                      .permissions = *permissions_,
+                                                      .metrics = metrics_,
+                                                      .logger = logging::Logger(),
+                                                      .audit = audit_,
+                                                      .max_inflight_count = 2}));
+  }
+
+  std::string Token(const std::string& user, std::vector<std::string> roles) {
+    auth::TokenIssuer issuer({}, *keys_, clock_);
+    auth::TokenRequest request;
+    request.user = user;
+    request.roles = std::move(roles);
+    return "Bearer " + *issuer.Issue(request);
+  }
+
+  std::unique_ptr<CallContext> Call(std::string_view method,
+                                    std::map<std::string, std::string, std::less<>> metadata) {
+    auto call = std::make_unique<CallContext>(
+        (*methods_)[method], std::make_unique<MapMetadata>(std::move(metadata)), "peer");
+    call->set_started_at(clock_.Now());
+    return call;
+  }
+
+  clock::FakeClock clock_;
+  random::SeededRandom random_{1};
+  metrics::Registry metrics_;
+  MemoryAudit audit_;
+  std::unique_ptr<MethodTable> methods_;
+  std::unique_ptr<auth::KeySet> keys_;
+  std::unique_ptr<auth::PermissionMap> permissions_;
+  std::unique_ptr<auth::Authenticator> authenticator_;
+  std::unique_ptr<Chain> chain_;
+};
+
+TEST_F(ServerChainTest, TheOrderIsTheDocumentedOne) {
+  EXPECT_EQ(chain_->StageNames(),
+            (std::vector<std::string_view>{"trace", "auth", "permission", "limits", "metrics",
+                                           "logging", "audit", "deadline"}));
+}
+
+TEST_F(ServerChainTest, WithoutATokenTheCallIsRefusedAndCounted) {
+  auto call = Call("GetPresence", {});
+  const absl::Status status = chain_->Begin(*call);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnauthenticated);
+  chain_->End(*call, status);
+  EXPECT_EQ(metrics::ValueOf(
+                metrics_,
+                "grpc_server_handled_total{grpc_type=\"unary\",grpc_service=\"slipstream."
+                "notification.v1.NotificationService\",grpc_method=\"GetPresence\",grpc_code="
+                "\"Unauthenticated\"}"),
+            1);
+}
+
+TEST_F(ServerChainTest, AUserMayNotBroadcastAndTheDenialIsAudited) {
+  auto call = Call("Broadcast", {{"authorization", Token("alice", {"user"})}});
+  const absl::Status status = chain_->Begin(*call);
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  chain_->End(*call, status);
+  ASSERT_EQ(audit_.entries.size(), 1u);
+  EXPECT_EQ(audit_.entries[0].who, "alice");
+  EXPECT_EQ(audit_.entries[0].code, "PERMISSION_DENIED");
+}
+
+TEST_F(ServerChainTest, AnAdminsCallIsAuditedWithItsTarget) {
+  auto call = Call("Broadcast", {{"authorization", Token("root", {"admin"})}});
+  ASSERT_TRUE(chain_->Begin(*call).ok());
+  call->set_audit("broadcast", "", "maintenance");
+  chain_->End(*call, absl::OkStatus());
+  ASSERT_EQ(audit_.entries.size(), 1u);
+  EXPECT_EQ(audit_.entries[0].target, "broadcast");
+  EXPECT_EQ(audit_.entries[0].code, "OK");
+}
+
+TEST_F(ServerChainTest, OverTheLimitIsRefusedWithADelayAndRoomComesBack) {
+  const std::string token = Token("alice", {"user"});
+  auto first = Call("GetPresence", {{"authorization", token}});
+  auto second = Call("GetPresence", {{"authorization", token}});
+  auto third = Call("GetPresence", {{"authorization", token}});
+  ASSERT_TRUE(chain_->Begin(*first).ok());
+  ASSERT_TRUE(chain_->Begin(*second).ok());
+  const absl::Status status = chain_->Begin(*third);
+  EXPECT_EQ(status::Reason(status), "OVERLOADED");
+  EXPECT_TRUE(status::RetryAfter(status).has_value());
+  chain_->End(*third, status);
+  chain_->End(*first, absl::OkStatus());
+  auto fourth = Call("GetPresence", {{"authorization", token}});
+  EXPECT_TRUE(chain_->Begin(*fourth).ok());
+  // Room for one more would mean that the refused call gave back a place it never had.
+  auto fifth = Call("GetPresence", {{"authorization", token}});
+  EXPECT_FALSE(chain_->Begin(*fifth).ok());
+}
+
+TEST_F(ServerChainTest, TraceAndCorrelationIdAreTakenOrMade) {
+  const std::string token = Token("alice", {"user"});
+  auto given = Call("GetPresence",
+                    {{"authorization", token},
+                     {"x-request-id", "req-1"},
+                     {"traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}});
+  ASSERT_TRUE(chain_->Begin(*given).ok());
+  EXPECT_EQ(given->correlation_id(), "req-1");
+  EXPECT_EQ(given->trace().trace_id, "0af7651916cd43dd8448eb211c80319c");
+  auto hostile = Call("GetPresence", {{"authorization", token}, {"x-request-id", "a\nb"}});
+  ASSERT_TRUE(chain_->Begin(*hostile).ok());
+  EXPECT_EQ(hostile->correlation_id().size(), 36u);
+}
+
+TEST_F(ServerChainTest, DeadlinesArePassedOnMadeOrRefused) {
+  const std::string token = Token("alice", {"user"});
+  auto without = Call("GetPresence", {{"authorization", token}});
+  ASSERT_TRUE(chain_->Begin(*without).ok());
+  EXPECT_LT(without->deadline(), absl::InfiniteFuture());
+  auto late = Call("GetPresence", {{"authorization", token}});
+  late->set_deadline(clock_.Now() - absl::Milliseconds(1));
+  EXPECT_EQ(chain_->Begin(*late).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ServerChainTest, OnlyAServiceMayActForAUser) {
+  auto service = Call("Publish", {{"authorization", Token("queue", {"service"})},
+                                  {"x-slipstream-act-as-user", "alice"}});
+  // Acting for alice, the caller has alice's permissions, and she may not publish.
+  EXPECT_EQ(chain_->Begin(*service).code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(service->principal().user, "alice");
+  EXPECT_EQ(service->principal().acting_service, "queue");
+  auto user = Call("GetPresence", {{"authorization", Token("bob", {"user"})},
+                                   {"x-slipstream-act-as-user", "alice"}});
+  EXPECT_EQ(status::Reason(chain_->Begin(*user)), "ACT_AS_REFUSED");
+}
+
+}  // namespace
+}  // namespace slipstream::rpc
