@@ -47,7 +47,8 @@ std::string_view Between(std::string_view text, std::string_view before, std::st
 std::string Explain(const std::string& message) {
   const std::string_view type = Between(message, "Message type \"", "\"");
   const std::string_view name = Between(message, "has no field named \"", "\"");
-  if (type.empty() || name.empty()) return message;
+  // Anything else without the token that stood there: it may be (part of) a secret.
+  if (type.empty() || name.empty()) return message.substr(0, message.find(", got:"));
   const Descriptor* descriptor =
       v1::Config::descriptor()->file()->pool()->FindMessageTypeByName(std::string(type));
   std::vector<std::string> known;

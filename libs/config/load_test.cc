@@ -148,6 +148,8 @@ TEST_F(LoadTest, ErrorsInFlagsNameTheFlag) {
 TEST_F(LoadTest, SecretsAreShownNowhere) {
   const std::string url = "redis://:hunter2@cache:6379/" + std::string(3000, 'x');
   EXPECT_EQ(Error({"--cache.redis_url=" + url}).find("hunter2"), std::string::npos);
+  const std::string unquoted = WriteFile("unquoted.textproto", "cache { redis_url: hunter2 }");
+  EXPECT_EQ(Error({"--config=" + unquoted}), "config file: " + unquoted + ":1: Expected string");
   const auto loaded = Load({"--cache.redis_url=redis://:hunter2@c:1", "--print_config"});
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_EQ(loaded->config.cache().redis_url(), "redis://:hunter2@c:1");
