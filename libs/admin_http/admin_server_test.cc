@@ -1,6 +1,7 @@
 #include "libs/admin_http/admin_server.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -39,11 +40,13 @@ class Client {
 
   bool connected() const { return connected_; }
   void Send(std::string_view text) { ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL); }
-  // Until the server closes.
+  // Until the server closes. A server that does not close in time shows in the text.
   std::string ReadAll() {
     std::string all;
     char buffer[4096];
-    for (ssize_t n; (n = ::recv(fd_, buffer, sizeof(buffer), 0)) > 0;) all.append(buffer, n);
+    ssize_t n = 0;
+    while ((n = ::recv(fd_, buffer, sizeof(buffer), 0)) > 0) all.append(buffer, n);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) all += "<still open>";
     return all;
   }
   std::string ReadUntil(std::string_view end) {
