@@ -16,7 +16,6 @@
 namespace slipstream::worker::rfc_draft {
 namespace {
 
-constexpr size_t kSummarySentences = 3;
 constexpr size_t kFigureContextCodePoints = 110;
 
 absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
@@ -81,32 +80,38 @@ std::string Composer::Body(const Section& section) {
   return "";
 }
 
-// The sentences that hold the most telling words for their length, in the order of the prompt. The
-// first one counts more: people say there what they are after.
+// One sentence each on what is wrong, what is wanted and what is proposed: of each kind the one that
+// holds the most telling words for its length. The prompt's first sentence counts more.
 std::string Composer::SummaryBody() const {
-  std::vector<std::pair<double, size_t>> ranked;
-  for (size_t i = 0; i < sorted_.size(); ++i) {
-    if (sorted_[i].instruction || sorted_[i].role == Role::kQuestion) continue;
-    double score = 0;
-    const std::vector<Word> words = SplitWords(WithoutCodeMarks(sorted_[i].sentence->text));
-    for (const Word& word : words) {
-      const auto found = topic_.word_counts.find(word.folded);
-      if (found != topic_.word_counts.end()) score += std::min(found->second, 8);
+  static constexpr uint32_t kKinds[] = {Bit(Role::kContext) | Bit(Role::kProblem), Bit(Role::kGoal),
+                                        Bit(Role::kProposal)};
+  if (sorted_.size() < 4) return "";  // the sections below say it all
+  std::vector<size_t> chosen;
+  for (const uint32_t kind : kKinds) {
+    double best_score = -1;
+    size_t best = 0;
+    for (size_t i = 0; i < sorted_.size(); ++i) {
+      if (sorted_[i].instruction || (kind & Bit(sorted_[i].role)) == 0) continue;
+      double score = 0;
+      const std::vector<Word> words = SplitWords(WithoutCodeMarks(sorted_[i].sentence->text));
+      for (const Word& word : words) {
+        const auto found = topic_.word_counts.find(word.folded);
+        if (found != topic_.word_counts.end()) score += std::min(found->second, 8);
+      }
+      score /= 6.0 + static_cast<double>(words.size());
+      if (i == 0) score *= 2;
+      if (score > best_score) {
+        best_score = score;
+        best = i;
+      }
     }
-    score /= 6.0 + static_cast<double>(words.size());
-    const Role role = sorted_[i].role;
-    if (role == Role::kGoal || role == Role::kProposal) score *= 1.4;
-    if (i == 0) score *= 2;
-    ranked.push_back({-score, i});
+    if (best_score >= 0) chosen.push_back(best);
   }
-  if (ranked.size() < 3) return "";  // the sections below say it all
-  std::sort(ranked.begin(), ranked.end());
-  ranked.resize(std::min({kSummarySentences, ranked.size(), 1 + ranked.size() / 5}));
-  std::sort(ranked.begin(), ranked.end(),
-            [](const auto& a, const auto& b) { return a.second < b.second; });
+  if (chosen.size() < 2) return "";
   std::string out;
-  for (const auto& [score, index] : ranked) {
-    absl::StrAppend(&out, out.empty() ? "" : " ", EscapeInline(sorted_[index].sentence->text));
+  for (const size_t index : chosen) {
+    std::string text = EscapeInline(sorted_[index].sentence->text);
+    absl::StrAppend(&out, out.empty() ? "" : " ", text);
   }
   return out + "\n";
 }
@@ -171,8 +176,10 @@ std::string Composer::FiguresBody() const {
 
 std::string Composer::VerbatimBody() const {
   std::string out;
+  int number = 0;
   for (const Verbatim& block : prompt_.verbatim) {
-    absl::StrAppend(&out, out.empty() ? "" : "\n", FencedBlock(block.language, block.text));
+    absl::StrAppend(&out, out.empty() ? "" : "\n", "Listing ", ++number, ":\n\n",
+                    FencedBlock(block.language, block.text));
   }
   return out;
 }

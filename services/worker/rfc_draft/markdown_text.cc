@@ -65,13 +65,16 @@ void EscapePlain(std::string_view text, std::string* out) {
 void EscapeLineStart(std::string* line) {
   if (line->empty()) return;
   const char first = line->front();
-  if (first == '#' || first == '-' || first == '+' || first == '=') {
+  const char second = line->size() > 1 ? (*line)[1] : ' ';
+  const bool bullet = (first == '-' || first == '+') && (second == ' ' || second == first);
+  if (first == '#' || first == '=' || bullet) {
     line->insert(0, "\\");
     return;
   }
   size_t digits = 0;
   while (digits < line->size() && (*line)[digits] >= '0' && (*line)[digits] <= '9') ++digits;
-  if (digits > 0 && digits < line->size() && ((*line)[digits] == '.' || (*line)[digits] == ')')) {
+  if (digits > 0 && digits < line->size() && ((*line)[digits] == '.' || (*line)[digits] == ')') &&
+      (digits + 1 == line->size() || (*line)[digits + 1] == ' ')) {
     line->insert(digits, "\\");
   }
 }

@@ -91,7 +91,9 @@ class Collector {
     heading_ = std::move(text);
     while (!heading_.empty() && heading_.back() == ':') heading_.pop_back();
     heading_ = Trim(heading_);
-    if (!heading_.empty()) prompt_->headings.push_back(heading_);
+    if (heading_.empty()) return;
+    if (prompt_->headings.empty() && prompt_->sentences.empty()) prompt_->opening_heading = heading_;
+    prompt_->headings.push_back(heading_);
   }
 
   void Paragraph(const std::string& text, bool list_item) {
@@ -115,7 +117,16 @@ class Collector {
       running += line;
     }
     Sentences(running, list_item);
-    if (!table.empty()) prompt_->verbatim.push_back({"", table});
+    if (!table.empty()) AddVerbatim({"", table});
+  }
+
+  // "... in parallel:" before a block of code refers to it by its number.
+  void AddVerbatim(Verbatim block) {
+    prompt_->verbatim.push_back(std::move(block));
+    if (prompt_->sentences.empty() || prompt_->sentences.back().text.back() != ':') return;
+    std::string& text = prompt_->sentences.back().text;
+    text.back() = ' ';
+    text += "(listing " + std::to_string(prompt_->verbatim.size()) + ").";
   }
 
   void Sentences(std::string_view text, bool list_item) {
@@ -218,7 +229,7 @@ absl::StatusOr<Prompt> ParsePrompt(std::string_view text) {
         collector.Paragraph(InlineText(node), IsInListItem(node));
         break;
       case CMARK_NODE_CODE_BLOCK:
-        prompt.verbatim.push_back(
+        collector.AddVerbatim(
             {SafeLanguage(cmark_node_get_fence_info(node)), cmark_node_get_literal(node)});
         break;
       default:

@@ -33,6 +33,7 @@ struct Verbatim {
 
 struct Prompt {
   std::vector<Sentence> sentences;
+  std::string opening_heading;  // the heading that the prompt begins with; may be empty
   std::vector<std::string> headings;
   std::vector<Verbatim> verbatim;
   int word_count = 0;

@@ -38,6 +38,11 @@ constexpr Cue kCues[] = {
     {"today", Role::kProblem, 2},         {"currently", Role::kProblem, 2},
     {"twice", Role::kProblem, 1},         {"overloaded", Role::kProblem, 3},
     {"wakes", Role::kProblem, 2},         {"nobody", Role::kProblem, 2},
+    {"abused", Role::kProblem, 4},        {"theft", Role::kProblem, 2},
+    {"grown to", Role::kProblem, 4},      {"has grown", Role::kProblem, 2},
+    {"expensive", Role::kProblem, 3},     {"confusing", Role::kProblem, 3},
+    {"difficult", Role::kProblem, 2},     {"hard to", Role::kProblem, 2},
+    {"crash", Role::kProblem, 3},         {"crashes", Role::kProblem, 3},
     {"goal", Role::kGoal, 4},             {"goals", Role::kGoal, 4},
     {"aim", Role::kGoal, 3},              {"objective", Role::kGoal, 4},
     {"want", Role::kGoal, 3},             {"we want", Role::kGoal, 2},
@@ -163,7 +168,9 @@ Role RoleOf(std::string_view sentence, std::string_view heading) {
   for (const Cue& cue : kCues) {
     int& score = scores[static_cast<size_t>(cue.role)];
     if (Has(text, cue.words)) score += cue.weight;
-    if (Has(above, cue.words)) score += cue.weight + kHeadingWeight;
+    // "Background" above a sentence says little about it.
+    const int heading_weight = cue.role == Role::kContext ? 0 : kHeadingWeight;
+    if (Has(above, cue.words)) score += cue.weight + heading_weight;
   }
   if (!RequirementLevel(plain).empty()) {
     scores[static_cast<size_t>(Role::kRequirement)] += kRequirementWeight;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "services/worker/rfc_draft/roles.h"
 #include "services/worker/rfc_draft/words.h"
 
 namespace slipstream::worker::rfc_draft {
@@ -74,6 +75,15 @@ std::string AskedTopic(const Prompt& prompt) {
   return "";
 }
 
+// "Background" or "Risks" names a part of any document.
+bool IsGenericHeading(std::string_view heading) {
+  const std::vector<Word> words = SplitWords(heading);
+  return words.size() <= 1 ? words.empty() || RoleOf("", heading) != Role::kContext ||
+                                 IsOneOf(words[0].folded, {"background", "context", "introduction",
+                                                           "overview", "summary", "motivation"})
+                           : false;
+}
+
 struct Candidate {
   std::string shown;   // as first written
   std::string folded;
@@ -107,8 +117,10 @@ class Candidates {
     for (auto& [folded, candidate] : by_text_) {
       double words = 0;
       for (const Word& word : SplitWords(candidate.folded)) words += word_counts_[word.folded];
-      candidate.score = (words / std::pow(candidate.word_count, 0.35) + candidate.times) *
-                        candidate.place * (candidate.whole_run ? 1.15 : 1.0);
+      // A phrase that comes again is a term of the trade; a word that comes again may be chance.
+      const double again = candidate.word_count > 1 ? 3.0 * (candidate.times - 1) : 0;
+      candidate.score = (words / std::pow(candidate.word_count, 0.35) + again) * candidate.place *
+                        (candidate.whole_run ? 1.15 : 1.0);
       out.push_back(candidate);
     }
     std::sort(out.begin(), out.end(), [](const Candidate& a, const Candidate& b) {
@@ -163,7 +175,8 @@ std::vector<std::string> Distinct(const std::vector<Candidate>& ranked) {
       return (" " + other + " ").find(" " + candidate.folded + " ") != std::string::npos ||
              (" " + candidate.folded + " ").find(" " + other + " ") != std::string::npos;
     });
-    if (covered) continue;
+    const bool by_chance = candidate.word_count == 1 && candidate.times == 1 && !shown.empty();
+    if (covered || by_chance) continue;
     taken.push_back(candidate.folded);
     shown.push_back(Shorten(candidate.shown, kMaxSubjectCodePoints));
   }
@@ -217,6 +230,10 @@ Topic FindTopic(const Prompt& prompt, std::string_view title) {
   const std::string bare_title = WithoutKind(title);
   if (!bare_title.empty() && SplitWords(bare_title).size() <= kMaxSubjectWords) {
     topic.subject = Shorten(bare_title, kMaxSubjectCodePoints);
+  }
+  if (topic.subject.empty() && title.empty()) {
+    topic.subject = Shorten(WithoutKind(prompt.opening_heading), kMaxSubjectCodePoints);
+    if (IsGenericHeading(topic.subject)) topic.subject.clear();
   }
   if (topic.subject.empty() && title.empty()) topic.subject = AskedTopic(prompt);
   if (topic.subject.empty() && !topic.key_phrases.empty()) topic.subject = topic.key_phrases[0];

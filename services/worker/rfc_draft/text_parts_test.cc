@@ -119,6 +119,7 @@ TEST(MarkdownText, MakesMarkupInert) {
             "&lt;b&gt;&amp;amp; \\*x\\* \\[a\\](b) \\| \\~y\\~");
   EXPECT_EQ(EscapeInline("# no heading"), "\\# no heading");
   EXPECT_EQ(EscapeInline("12. no list"), "12\\. no list");
+  EXPECT_EQ(EscapeInline("1.2 million"), "1.2 million");
   EXPECT_EQ(EscapeInline("a_b _c_"), "a_b \\_c\\_");
   const std::string code = std::string(kCodeOpen) + "a`b" + std::string(kCodeClose);
   EXPECT_EQ(EscapeInline("see " + code), "see ``a`b``");
