@@ -48,6 +48,9 @@ class Receiver {
   virtual ~Receiver() = default;
   // nullopt: the client has sent its last message, or is gone (CallContext::cancelled tells).
   virtual Async<std::optional<Request>> Read() = 0;
+  // A Read that waits, and every later one, answers nullopt: for a server that ends the call while
+  // the client would go on. From any thread.
+  virtual void Stop() = 0;
 };
 
 namespace internal {
@@ -78,13 +81,12 @@ class ReadSlot {
         if (!ended_) {
           resume_ = std::move(resume);
           message_.Clear();
+          // Under the lock, so that a Stop comes before or after it and the reactor cannot end in
+          // between. gRPC does not call back from inside a start.
+          start_read(&message_);
         }
       }
-      if (resume) {
-        resume(false);
-      } else {
-        start_read(&message_);
-      }
+      if (resume) resume(false);
     });
     if (!ok) co_return std::nullopt;
     co_return std::move(message_);
@@ -98,6 +100,7 @@ class ReadSlot {
     }
     if (resume) resume(ok);
   }
+  void Stop() { OnReadDone(false); }
 
  private:
   Request message_;
@@ -166,6 +169,7 @@ class ReadReactor final : public grpc::ServerReadReactor<Request>,
   Async<std::optional<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
+  void Stop() override { slot_.Stop(); }
   void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
   void OnCancel() override { call_.context().Cancel(); }
   void OnDone() override { this->Drop(); }
@@ -197,6 +201,7 @@ class BidiReactor final : public grpc::ServerBidiReactor<Request, Response>,
   Async<std::optional<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
+  void Stop() override { slot_.Stop(); }
   void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
   void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
   void OnCancel() override {

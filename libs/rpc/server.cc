@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/rpc/channel.h"
 
 namespace slipstream::rpc {
 
@@ -59,6 +60,7 @@ absl::Status Server::Start() {
   // Our own clients ping as often as the server does, also between calls.
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
   if (!impl_->server || port_ == 0) {

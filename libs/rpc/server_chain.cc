@@ -21,7 +21,7 @@ Chain MakeServerChain(const ServerChainDeps& deps) {
   stages.push_back(MakeLimitStage(deps.max_inflight_count));
   stages.push_back(MakeMetricsStage(deps.metrics, deps.clock));
   stages.push_back(MakeLoggingStage(deps.logger, deps.clock));
-  stages.push_back(MakeAuditStage(deps.audit, deps.clock));
+  stages.push_back(MakeAuditStage(deps.audit, deps.service, deps.clock));
   stages.push_back(MakeDeadlineStage(deps.clock, deps.default_deadline));
   return Chain(std::move(stages));
 }

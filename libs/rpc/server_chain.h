@@ -4,6 +4,8 @@
 #ifndef LIBS_RPC_SERVER_CHAIN_H_
 #define LIBS_RPC_SERVER_CHAIN_H_
 
+#include <string>
+
 #include "libs/audit/audit_log.h"
 #include "libs/auth/authenticator.h"
 #include "libs/auth/permissions.h"
@@ -23,6 +25,7 @@ struct ServerChainDeps {
   metrics::Registry& metrics;
   logging::Logger logger;
   audit::AuditLog& audit;
+  std::string service;  // this process, in audit entries
   int max_inflight_count = 10000;
   // For unary methods whose policy names none.
   absl::Duration default_deadline = absl::Seconds(10);

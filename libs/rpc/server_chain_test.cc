@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "gtest/gtest.h"
+#include "libs/audit/memory_audit_log.h"
 #include "libs/auth/key_set.h"
 #include "libs/auth/token_issuer.h"
 #include "libs/clock/fake_clock.h"
@@ -15,13 +16,6 @@ namespace slipstream::rpc {
 namespace {
 
 constexpr char kSecret[] = "a-secret-of-more-than-thirty-two-bytes-for-tests";
-
-class MemoryAudit final : public audit::AuditLog {
- public:
-  void Append(const audit::AuditEntry& entry) override { entries.push_back(entry); }
-  std::vector<audit::AuditEntry> Recent(size_t) const override { return entries; }
-  std::vector<audit::AuditEntry> entries;
-};
 
 class ServerChainTest : public testing::Test {
  protected:
@@ -41,6 +35,7 @@ class ServerChainTest : public testing::Test {
                                                       .metrics = metrics_,
                                                       .logger = logging::Logger(),
                                                       .audit = audit_,
+                                                      .service = "test",
                                                       .max_inflight_count = 2}));
   }
 
@@ -63,7 +58,7 @@ class ServerChainTest : public testing::Test {
   clock::FakeClock clock_;
   random::SeededRandom random_{1};
   metrics::Registry metrics_;
-  MemoryAudit audit_;
+  audit::MemoryAuditLog audit_{100, clock_, random_};
   std::unique_ptr<MethodTable> methods_;
   std::unique_ptr<auth::KeySet> keys_;
   std::unique_ptr<auth::PermissionMap> permissions_;
@@ -95,9 +90,10 @@ TEST_F(ServerChainTest, AUserMayNotBroadcastAndTheDenialIsAudited) {
   const absl::Status status = chain_->Begin(*call);
   EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
   chain_->End(*call, status);
-  ASSERT_EQ(audit_.entries.size(), 1u);
-  EXPECT_EQ(audit_.entries[0].who, "alice");
-  EXPECT_EQ(audit_.entries[0].code, "PERMISSION_DENIED");
+  const auto entries = audit_.List({}).entries;
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].user, "alice");
+  EXPECT_EQ(entries[0].result, audit::Result::kDenied);
 }
 
 TEST_F(ServerChainTest, AnAdminsCallIsAuditedWithItsTarget) {
@@ -105,9 +101,10 @@ TEST_F(ServerChainTest, AnAdminsCallIsAuditedWithItsTarget) {
   ASSERT_TRUE(chain_->Begin(*call).ok());
   call->set_audit("broadcast", "", "maintenance");
   chain_->End(*call, absl::OkStatus());
-  ASSERT_EQ(audit_.entries.size(), 1u);
-  EXPECT_EQ(audit_.entries[0].target, "broadcast");
-  EXPECT_EQ(audit_.entries[0].code, "OK");
+  const auto entries = audit_.List({}).entries;
+  ASSERT_EQ(entries.size(), 1u);
+  EXPECT_EQ(entries[0].target, "broadcast");
+  EXPECT_EQ(entries[0].result, audit::Result::kOk);
 }
 
 TEST_F(ServerChainTest, OverTheLimitIsRefusedWithADelayAndRoomComesBack) {

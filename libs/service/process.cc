@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/admin_http/admin_server.h"
 #include "libs/admin_http/readiness.h"
-#include "libs/audit/audit_log.h"
+#include "libs/audit/file_audit_log.h"
 #include "libs/rpc/server.h"
 #include "libs/rpc/server_chain.h"
 #include "libs/service/addresses.h"
@@ -40,6 +40,14 @@ logging::Level LevelOf(const config::v1::LoggingConfig& config) {
   }
 }
 
+logging::Options LogOptions(const config::v1::LoggingConfig& config) {
+  logging::Options options;
+  options.level = LevelOf(config);
+  options.format = config.format() == config::v1::LoggingConfig::TEXT ? logging::Format::kText
+                                                                      : logging::Format::kJson;
+  return options;
+}
+
 absl::StatusOr<auth::PermissionMap> PermissionsOf(const config::v1::AuthConfig& config) {
   auth::RolePermissions mapping;
   for (const auto& role : config.roles()) {
@@ -60,7 +68,7 @@ struct Process::Impl {
   Impl(const config::v1::Config& c, const ProcessOptions& o)
       : config(c),
         options(o),
-        logger(logging::Logger::ToFd(STDERR_FILENO, clock, {.level = LevelOf(c.logging())})
+        logger(logging::Logger::ToFd(STDERR_FILENO, clock, LogOptions(c.logging()))
                    .With({{logging::kService, o.name}})) {}
 
   // Members are destroyed bottom up, so each part's users stand below it.
@@ -137,10 +145,10 @@ absl::Status Process::Impl::MakeShared() {
   authenticator =
       std::make_unique<auth::Authenticator>(auth_options, *keys, *permissions, clock);
 
-  auto log = audit::OpenAuditLog(
-      {.path = config.audit().file(),
-       .memory_entries_count = static_cast<size_t>(config.audit().memory_entries_count())},
-      clock, logger, metrics);
+  audit::AuditLogOptions audit_options;
+  audit_options.file.path = config.audit().file();
+  audit_options.memory_entry_count = config.audit().memory_entries_count();
+  auto log = audit::OpenAuditLog(std::move(audit_options), clock, random, logger);
   if (!log.ok()) return log.status();
   audit = *std::move(log);
 
@@ -154,6 +162,7 @@ absl::Status Process::Impl::MakeShared() {
        .metrics = metrics,
        .logger = logger,
        .audit = *audit,
+       .service = options.name,
        .max_inflight_count = config.rpc().max_inflight_count(),
        .default_deadline = absl::Milliseconds(config.rpc().default_deadline_ms())}));
   runtime = std::make_unique<async::Runtime>(ThreadCount(config.runtime().io_threads_count()));

@@ -4,6 +4,7 @@
 #define LIBS_RPC_STAGES_AUDIT_STAGE_H_
 
 #include <memory>
+#include <string>
 
 #include "libs/audit/audit_log.h"
 #include "libs/clock/clock.h"
@@ -11,7 +12,8 @@
 
 namespace slipstream::rpc {
 
-std::unique_ptr<Stage> MakeAuditStage(audit::AuditLog& log, const clock::Clock& clock);
+std::unique_ptr<Stage> MakeAuditStage(audit::AuditLog& log, std::string service,
+                                      const clock::Clock& clock);
 
 }  // namespace slipstream::rpc
 
