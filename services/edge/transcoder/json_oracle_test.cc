@@ -64,9 +64,10 @@ TEST(JsonOracle, RandomMessagesAgreeInBothDirections) {
     Kinds by_oracle;
     const auto parsed = google::protobuf::util::JsonStringToMessage(ours, &by_oracle);
     ASSERT_TRUE(parsed.ok()) << parsed.ToString() << "\n" << ours;
-    ASSERT_TRUE(MessageDifferencer::Equals(by_oracle, message)) << ours << "\n"
-                                                                << by_oracle.DebugString() << "\n"
-                                                                << message.DebugString();
+    std::string difference;
+    MessageDifferencer differencer;
+    differencer.ReportDifferencesToString(&difference);
+    ASSERT_TRUE(differencer.Compare(by_oracle, message)) << difference << ours;
 
     const std::string theirs = OracleText(message, i % 2 == 0);
     Kinds from_theirs;

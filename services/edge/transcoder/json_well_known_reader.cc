@@ -69,6 +69,7 @@ bool JsonMessageReader::ReadAny(Message* any) {
   const bool scanned = ReadMembers([&](std::string_view key) {
     empty = false;
     if (key != "@type") return SkipValue();
+    if (!type_url.empty()) return Fail("is given twice") || Under("@type");
     std::string_view text;
     if (lexer_.Peek() != '"') return Fail("must be a string") || Under("@type");
     if (!lexer_.ReadString(&scratch_, &text)) return Under("@type");

@@ -62,6 +62,8 @@ void AppendFloating(T value, std::string* out) {
     out->append("\"NaN\"");
   } else if (std::isinf(value)) {
     out->append(value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+  } else if (value == 0 && std::signbit(value)) {
+    out->append("-0.0");  // "-0" is the integer zero to many parsers, and loses its sign
   } else {
     char text[64];
     const bool plain =

@@ -44,7 +44,7 @@ TEST(JsonWriter, PrintsDefaultsAndOmitsWhatIsUnset) {
   EXPECT_NE(text.find(R"("color":"COLOR_UNSPECIFIED")"), std::string::npos);
   EXPECT_NE(text.find(R"("string_map":{})"), std::string::npos);
   EXPECT_NE(text.find(R"("maybe_int32":0)"), std::string::npos);
-  for (const char* absent : {"maybe_string", "inner\"", "choice", "\"at\"", "wrapped"}) {
+  for (const char* absent : {"maybe_string", "\"inner\"", "choice", "\"at\"", "wrapped"}) {
     EXPECT_EQ(text.find(absent), std::string::npos) << absent;
   }
 }
@@ -52,7 +52,7 @@ TEST(JsonWriter, PrintsDefaultsAndOmitsWhatIsUnset) {
 TEST(JsonWriter, NumbersAreShortestAndReadBack) {
   EXPECT_EQ(Double(0.1), "0.1");
   EXPECT_EQ(Double(1000000), "1000000");
-  EXPECT_EQ(Double(-0.0), "-0");
+  EXPECT_EQ(Double(-0.0), "-0.0");
   EXPECT_EQ(Double(1e300), "1e+300");
   EXPECT_EQ(Double(std::nan("")), "\"NaN\"");
   EXPECT_EQ(Double(-std::numeric_limits<double>::infinity()), "\"-Infinity\"");

@@ -32,7 +32,7 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 std::string NearestName(std::string_view name, const std::vector<std::string>& known) {
   if (name.empty() || name.size() > kMaxCompared_bytes) return "";
   std::string best;
-  size_t best_distance = std::max<size_t>(2, name.size() / 3) + 1;
+  size_t best_distance = std::max<size_t>(1, name.size() / 3) + 1;
   for (const std::string& candidate : known) {
     if (candidate.size() > kMaxCompared_bytes) continue;
     const size_t distance = EditDistance(name, candidate);
