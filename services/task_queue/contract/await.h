@@ -1,0 +1,37 @@
+// Runs one coroutine to its end on the calling thread: for tests.
+#ifndef SERVICES_TASK_QUEUE_CONTRACT_AWAIT_H_
+#define SERVICES_TASK_QUEUE_CONTRACT_AWAIT_H_
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "libs/async/async.h"
+
+namespace slipstream::task_queue {
+
+template <class T>
+T Await(Async<T> coroutine) {
+  boost::asio::io_context context;
+  std::optional<T> result;
+  boost::asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr error, T value) {
+    if (error) std::rethrow_exception(error);
+    result.emplace(std::move(value));
+  });
+  context.run();
+  return *std::move(result);
+}
+
+inline void Await(Async<void> coroutine) {
+  boost::asio::io_context context;
+  boost::asio::co_spawn(context, std::move(coroutine), [](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
+  });
+  context.run();
+}
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_CONTRACT_AWAIT_H_

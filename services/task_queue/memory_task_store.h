@@ -1,0 +1,149 @@
+// TaskStore in this process's memory: the embedded default, and what Redis is measured against in
+// tests. Everything is lost when the process ends. Bounded by tasks, bytes, request ids and outbox.
+//
+// Thread safety: as TaskStore; one mutex, held for one batch at a time. No method ever waits.
+#ifndef SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
+#define SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "libs/sync/mutex.h"
+#include "services/task_queue/task_store.h"
+#include "services/task_queue/waiting_tasks.h"
+
+namespace slipstream::task_queue {
+
+struct MemoryTaskStoreOptions {
+  int64_t max_tasks_count = 1'000'000;        // finished ones included; also request ids
+  int64_t max_bytes = int64_t{1} << 30;       // arguments and results together, at submit
+  int64_t max_outbox_count = 1'000'000;       // beyond it the oldest are dropped and counted
+  absl::Duration aging_step = absl::Seconds(30);
+  task_state::RetryPolicy retry;
+};
+
+class MemoryTaskStore final : public TaskStore {
+ public:
+  explicit MemoryTaskStore(MemoryTaskStoreOptions options)
+      : options_(options), waiting_(options.aging_step) {}
+
+  std::string_view name() const override { return "memory"; }
+  bool durable() const override { return false; }
+
+  Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
+      std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) override;
+  Async<absl::Status> OpenSession(SessionLease session) override;
+  Async<absl::StatusOr<std::vector<bool>>> RenewSessions(std::span<const SessionLease> sessions,
+                                                         absl::Time now) override;
+  Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(
+      std::string_view session_id, std::span<const std::string> task_types, int max_count,
+      absl::Time now) override;
+  Async<absl::StatusOr<std::vector<Reported>>> FinishBatch(std::span<const FinishRequest> requests,
+                                                           absl::Time now) override;
+  Async<absl::StatusOr<std::vector<Reported>>> ProgressBatch(
+      std::span<const ProgressRequest> requests, absl::Time now) override;
+  Async<absl::StatusOr<std::vector<Reported>>> ReleaseBatch(std::span<const LeaseKey> leases,
+                                                            absl::Time now) override;
+  Async<absl::StatusOr<TaskRecord>> Get(std::string_view task_id) override;
+  Async<absl::StatusOr<std::vector<std::optional<TaskRecord>>>> BulkGet(
+      std::span<const std::string> task_ids) override;
+  Async<absl::StatusOr<TaskPage>> ListByOwner(const ListQuery& query) override;
+  Async<absl::StatusOr<Cancelled>> Cancel(std::string_view task_id, std::string message,
+                                          absl::Time now) override;
+  Async<absl::StatusOr<TaskRecord>> Restart(std::string_view task_id, absl::Time now) override;
+  Async<absl::StatusOr<SweepResult>> Sweep(absl::Time now, int max_count, double jitter) override;
+  Async<absl::StatusOr<CleanupResult>> Cleanup(const CleanupQuery& query, absl::Time now) override;
+  Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string_view task_type,
+                                                            bool paused) override;
+  Async<absl::StatusOr<StoreStats>> Stats() override;
+  Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int64_t after_sequence,
+                                                             int max_count) override;
+  Async<absl::Status> AckOutbox(int64_t up_to_sequence) override;
+
+ private:
+  struct Entry {
+    TaskRecord task;
+    uint64_t order = 0;            // of arrival
+    int64_t progress_sequence = 0;  // its progress in the outbox, which a newer one may replace
+  };
+  struct Session {
+    absl::Time until;
+    std::set<std::string> task_ids;
+  };
+  struct KnownRequest {
+    std::string task_id;
+    std::string fingerprint;
+    absl::Time until;
+  };
+  struct DepthIndex {
+    std::multiset<absl::Time> pending;  // since when
+    int64_t scheduled_count = 0;
+  };
+  using Timer = std::tuple<absl::Time, uint64_t, Entry*>;
+
+  absl::StatusOr<Submitted> SubmitOne(const NewTask& task, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<bool> CheckSubmit(const NewTask& task, Submitted* known) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Finds the task under its lease; the fence of every report.
+  absl::StatusOr<Entry*> FindLeased(const LeaseKey& lease, Reported* repeated)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Entry* Find(std::string_view task_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // Takes the entry out of every index, lets `change` at the record, puts it back.
+  template <class F>
+  absl::Status Change(Entry& entry, F change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Unindex(entry);
+    absl::Status status = change(entry.task);
+    Index(entry);
+    return status;
+  }
+  void Index(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Unindex(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Forget(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Announce(Entry& entry, std::string_view type) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SweepSessions(absl::Time now, int max_count, SweepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SweepTimers(absl::Time now, int max_count, double jitter, SweepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SweepRequests(absl::Time now, int max_count, SweepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SweepOne(Entry& entry, absl::Time now, double jitter, SweepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const MemoryTaskStoreOptions options_;
+  mutable sync::Mutex mu_;
+  std::unordered_map<std::string, Entry> tasks_ ABSL_GUARDED_BY(mu_);  // nodes do not move
+  uint64_t next_order_ ABSL_GUARDED_BY(mu_) = 1;
+  int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+
+  // Indexes over tasks_.
+  WaitingTasks waiting_ ABSL_GUARDED_BY(mu_);
+  std::set<Timer> timers_ ABSL_GUARDED_BY(mu_);
+  std::set<Timer> finished_ ABSL_GUARDED_BY(mu_);  // by the time they ended
+  std::unordered_map<std::string, std::map<uint64_t, Entry*>> by_owner_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, TaskPriority>, DepthIndex> depths_ ABSL_GUARDED_BY(mu_);
+  std::array<int64_t, kTaskStatusCount> by_status_ ABSL_GUARDED_BY(mu_) = {};
+
+  std::unordered_map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<absl::Time, std::string>> session_timers_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, KnownRequest> requests_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<absl::Time, std::string>> request_timers_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string> paused_ ABSL_GUARDED_BY(mu_);
+
+  std::deque<OutboxEntry> outbox_ ABSL_GUARDED_BY(mu_);
+  int64_t next_sequence_ ABSL_GUARDED_BY(mu_) = 1;
+  int64_t read_sequence_ ABSL_GUARDED_BY(mu_) = 0;  // handed out: not replaced any more
+  int64_t outbox_dropped_count_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_

@@ -1,0 +1,132 @@
+#include "services/task_queue/submit_check.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status.h"
+
+namespace slipstream::task_queue {
+
+namespace {
+
+constexpr int64_t kMaxAheadMs = int64_t{365} * 86'400'000;
+constexpr int64_t kMaxExpiresInMs = int64_t{30} * 86'400'000;
+constexpr int64_t kMinResultTtlMs = 1'000;
+constexpr int64_t kMaxResultTtlMs = int64_t{7} * 86'400'000;
+constexpr int kMaxAttemptsCount = 100;
+constexpr size_t kMaxRequestIdBytes = 128;
+constexpr size_t kMaxLabelsCount = 16;
+constexpr size_t kMaxLabelKeyBytes = 63;
+constexpr size_t kMaxLabelValueBytes = 256;
+
+bool IsPrintableAscii(const std::string& text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+absl::Status CheckBounds(const SubmitSpec& spec, absl::Time now) {
+  if (spec.priority < 0 || spec.priority > static_cast<int>(TaskPriority::kUrgent)) {
+    return status::FieldError("priority", "must be LOW, NORMAL, HIGH or URGENT");
+  }
+  if (spec.request_id.size() > kMaxRequestIdBytes || !IsPrintableAscii(spec.request_id)) {
+    return status::FieldError("request_id", "must be at most 128 printable ASCII characters");
+  }
+  if (spec.delay_ms && (*spec.delay_ms < 0 || *spec.delay_ms > kMaxAheadMs)) {
+    return status::FieldError("delay_ms", "must be 0-31,536,000,000 (365 days)");
+  }
+  if (spec.run_at && *spec.run_at > now + absl::Milliseconds(kMaxAheadMs)) {
+    return status::FieldError("run_at", "may be at most 365 days ahead");
+  }
+  if (spec.expires_in_ms < 0 || spec.expires_in_ms > kMaxExpiresInMs) {
+    return status::FieldError("expires_in_ms", "must be 0-2,592,000,000 (30 days); 0 is never");
+  }
+  if (spec.max_attempts < 0 || spec.max_attempts > kMaxAttemptsCount) {
+    return status::FieldError("max_attempts", "must be 0-100; 0 is the type's");
+  }
+  if (spec.result_ttl_ms != 0 &&
+      (spec.result_ttl_ms < kMinResultTtlMs || spec.result_ttl_ms > kMaxResultTtlMs)) {
+    return status::FieldError("result_ttl_ms", "must be 1,000-604,800,000 (7 days), or 0");
+  }
+  if (spec.labels.size() > kMaxLabelsCount) {
+    return status::FieldError("labels", "may be at most 16");
+  }
+  for (const auto& [key, value] : spec.labels) {
+    if (key.empty() || key.size() > kMaxLabelKeyBytes || value.size() > kMaxLabelValueBytes) {
+      return status::FieldError("labels", "need keys of 1-63 bytes and values of at most 256");
+    }
+  }
+  return absl::OkStatus();
+}
+
+template <class T>
+T OrDefault(T value, T fallback) {
+  return value == T{} ? fallback : value;
+}
+
+}  // namespace
+
+std::string SerializeDeterministically(const google::protobuf::MessageLite& message) {
+  std::string out;
+  google::protobuf::io::StringOutputStream stream(&out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&coded);
+  coded.Trim();
+  return out;
+}
+
+absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec,
+                                    const TaskTypeRegistry& registry, const SubmitLimits& limits,
+                                    absl::Time now) {
+  if (!spec.not_built_feature.empty()) return status::NotBuiltYet(spec.not_built_feature);
+  if (spec.task_type.empty()) return status::FieldError("task_type", "is required");
+  auto known = registry.Find(spec.task_type);
+  if (!known.ok()) return known.status();
+  const v1::TaskType& type = (*known)->type;
+  if (absl::Status bounds = CheckBounds(spec, now); !bounds.ok()) return bounds;
+
+  std::string args = SerializeDeterministically(spec.args);
+  if (static_cast<int64_t>(args.size()) > limits.max_args_bytes) {
+    return status::FieldError("args",
+                              absl::StrCat("has ", args.size(), " bytes; at most ",
+                                           limits.max_args_bytes,
+                                           " are allowed, upload larger input as an artifact"));
+  }
+  const auto violations = (*known)->schema.Check(spec.args);
+  if (!violations.empty()) return status::FieldErrors(violations);
+
+  const absl::Duration type_deadline =
+      OrDefault(absl::Milliseconds(type.deadline_ms()), limits.default_attempt_deadline);
+  const absl::Duration deadline = absl::Milliseconds(spec.deadline_ms);
+  if (spec.deadline_ms < 0 || deadline > type_deadline) {
+    return status::FieldError("deadline_ms",
+                              absl::StrCat("must be 0-", absl::ToInt64Milliseconds(type_deadline),
+                                           ", the deadline of this type"));
+  }
+
+  NewTask task;
+  task.task_type = type.name();
+  task.priority = static_cast<TaskPriority>(
+      OrDefault(spec.priority, static_cast<int>(TaskPriority::kNormal)));
+  task.args = MakeBytes(std::move(args));
+  task.owner = caller.user;
+  task.tenant = caller.tenant;
+  task.correlation_id = caller.correlation_id;
+  task.traceparent = caller.traceparent;
+  task.request_id = spec.request_id;
+  task.fingerprint = spec.fingerprint;
+  if (spec.run_at) task.run_at = *spec.run_at;
+  if (spec.delay_ms && *spec.delay_ms > 0) task.run_at = now + absl::Milliseconds(*spec.delay_ms);
+  if (spec.expires_in_ms > 0) task.expires_in = absl::Milliseconds(spec.expires_in_ms);
+  task.max_attempts = OrDefault(OrDefault(spec.max_attempts, type.max_attempts()),
+                                limits.default_max_attempts);
+  task.attempt_deadline = OrDefault(deadline, type_deadline);
+  task.result_ttl = OrDefault(absl::Milliseconds(spec.result_ttl_ms), limits.default_result_ttl);
+  task.labels = spec.labels;
+  return task;
+}
+
+}  // namespace slipstream::task_queue

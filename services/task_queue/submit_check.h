@@ -1,0 +1,56 @@
+// From what a user asks for to a task that may be queued: every check of a submit, and no state.
+//
+// Thread safety: pure functions.
+// Errors: INVALID_ARGUMENT naming the field, or the task type's; UNIMPLEMENTED (NOT_BUILT_YET) for
+// features of the design that this build does not have.
+#ifndef SERVICES_TASK_QUEUE_SUBMIT_CHECK_H_
+#define SERVICES_TASK_QUEUE_SUBMIT_CHECK_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "google/protobuf/struct.pb.h"
+#include "services/task_queue/caller.h"
+#include "services/task_queue/task.h"
+#include "services/task_queue/task_type_registry.h"
+
+namespace slipstream::task_queue {
+
+// A submit as asked for. 0, empty and absent mean the default.
+struct SubmitSpec {
+  std::string task_type;
+  google::protobuf::Struct args;
+  int priority = 0;
+  std::string request_id;
+  std::string fingerprint;  // of the whole content but the request id
+  std::optional<int64_t> delay_ms;
+  std::optional<absl::Time> run_at;
+  int64_t expires_in_ms = 0;
+  int max_attempts = 0;
+  int deadline_ms = 0;
+  int64_t result_ttl_ms = 0;
+  std::map<std::string, std::string> labels;
+  std::string not_built_feature;  // the name of an option used that this build does not have
+};
+
+struct SubmitLimits {
+  int64_t max_args_bytes = 256 << 10;
+  int default_max_attempts = 3;
+  absl::Duration default_attempt_deadline = absl::Minutes(10);
+  absl::Duration default_result_ttl = absl::Hours(1);
+};
+
+// The task without its id, which the engine gives.
+absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec,
+                                    const TaskTypeRegistry& registry, const SubmitLimits& limits,
+                                    absl::Time now);
+
+// The same bytes for the same value, whatever the order of its fields.
+std::string SerializeDeterministically(const google::protobuf::MessageLite& message);
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_SUBMIT_CHECK_H_

@@ -1,0 +1,196 @@
+// TaskStore: where tasks, leases, sessions and the outbox are kept. The seam between the queue's
+// logic and memory or Redis; contract/task_store_contract.h says what every store must do.
+//
+// A store applies the functions of task_state.h and nothing else to a record, each change in one
+// step with its outbox entry. It has no clock: `now` comes with each call. Methods take batches, so
+// that a store behind a network can commit what many callers hand in with one round trip.
+//
+// Thread safety: all methods from any thread, at the same time.
+// Errors: a method's own status is UNAVAILABLE (with a retry delay) when the store is away; what is
+// wrong with one element of a batch is that element's status. NOT_FOUND, reason TASK_NOT_FOUND, for
+// an unknown id; RESOURCE_EXHAUSTED, reason QUEUE_FULL, at the store's bounds; otherwise as
+// task_state.h says.
+#ifndef SERVICES_TASK_QUEUE_TASK_STORE_H_
+#define SERVICES_TASK_QUEUE_TASK_STORE_H_
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/async/async.h"
+#include "services/task_queue/task.h"
+#include "services/task_queue/task_state.h"
+
+namespace slipstream::task_queue {
+
+inline constexpr char kTaskNotFound[] = "TASK_NOT_FOUND";
+inline constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
+inline constexpr char kQueueFull[] = "QUEUE_FULL";
+inline constexpr char kRequestIdReused[] = "REQUEST_ID_REUSED";
+// How long a request id is remembered, whatever becomes of its task.
+inline constexpr absl::Duration kRequestIdTtl = absl::Hours(24);
+
+absl::Status TaskNotFound(std::string_view task_id);
+
+struct Submitted {
+  TaskRecord task;
+  bool duplicate = false;  // the request id was known: nothing was added, this is the first one's
+};
+
+struct SessionLease {
+  std::string session_id;
+  absl::Time until;  // its tasks are lost when it is not renewed by then
+};
+
+struct LeaseKey {
+  std::string task_id;
+  std::string session_id;
+  int64_t epoch = 0;
+};
+
+struct FinishRequest {
+  LeaseKey lease;
+  std::variant<task_state::Success, task_state::Failure> outcome;
+};
+
+struct ProgressRequest {
+  LeaseKey lease;
+  int percent = 0;
+  std::string message;
+};
+
+// What became of one report. `task` is set when `status` is OK.
+struct Reported {
+  absl::Status status;
+  TaskRecord task;
+  bool repeated = false;  // accepted before: nothing changed
+};
+
+struct ListQuery {
+  std::string owner;
+  std::optional<std::string> tenant;  // absent: whatever the tenant (administrators)
+  std::vector<TaskStatus> statuses;   // empty: all
+  std::string task_type;              // empty: all
+  std::string after;                  // TaskPage::next of the page before; empty: from the newest
+  int limit = 20;
+};
+
+struct TaskPage {
+  std::vector<TaskRecord> tasks;  // newest first
+  std::string next;               // empty on the last page
+};
+
+struct Cancelled {
+  TaskRecord task;
+  bool changed = false;    // false: it was cancelled before
+  std::string session_id;  // who ran it; empty when nobody did
+  int64_t epoch = 0;
+};
+
+// A lease that ended by time.
+struct EndedLease {
+  LeaseKey lease;
+  std::string reason;  // DEADLINE_EXCEEDED or STALE_LEASE
+};
+
+struct SweepResult {
+  std::vector<TaskRecord> changed;
+  std::vector<EndedLease> ended_leases;
+  int64_t forgotten_count = 0;
+  bool more = false;  // the bound was reached: sweep again
+};
+
+struct CleanupQuery {
+  absl::Time finished_before = absl::InfinitePast();  // or whose result's time is over
+  bool dry_run = false;
+  int max_count = 10'000;
+};
+
+struct CleanupResult {
+  int64_t removed_count = 0;
+  bool more = false;
+};
+
+struct StoreStats {
+  struct Depth {
+    std::string task_type;
+    TaskPriority priority;
+    int64_t pending_count = 0;
+    int64_t scheduled_count = 0;
+    absl::Time oldest_ready_at = absl::InfiniteFuture();
+  };
+  std::array<int64_t, kTaskStatusCount> by_status{};
+  std::vector<Depth> depths;
+  std::vector<std::string> paused_task_types;
+  int64_t outbox_count = 0;
+  int64_t outbox_dropped_count = 0;
+  int64_t held_bytes = 0;
+};
+
+class TaskStore {
+ public:
+  virtual ~TaskStore() = default;
+
+  virtual std::string_view name() const = 0;  // "memory" or "redis"
+  virtual bool durable() const = 0;
+
+  // One result per task. With `all_or_nothing` either all are accepted or none.
+  virtual Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
+      std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) = 0;
+
+  // Starts or renews sessions. For RenewSessions one answer each: false when the session is gone.
+  virtual Async<absl::Status> OpenSession(SessionLease session) = 0;
+  virtual Async<absl::StatusOr<std::vector<bool>>> RenewSessions(
+      std::span<const SessionLease> sessions, absl::Time now) = 0;
+
+  // Up to `max_count` waiting tasks of these types, in the order they are to be started: tenants
+  // in turn, within a tenant by priority with aging. NOT_FOUND when the session is gone.
+  virtual Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(
+      std::string_view session_id, std::span<const std::string> task_types, int max_count,
+      absl::Time now) = 0;
+
+  virtual Async<absl::StatusOr<std::vector<Reported>>> FinishBatch(
+      std::span<const FinishRequest> requests, absl::Time now) = 0;
+  virtual Async<absl::StatusOr<std::vector<Reported>>> ProgressBatch(
+      std::span<const ProgressRequest> requests, absl::Time now) = 0;
+  virtual Async<absl::StatusOr<std::vector<Reported>>> ReleaseBatch(
+      std::span<const LeaseKey> leases, absl::Time now) = 0;
+
+  virtual Async<absl::StatusOr<TaskRecord>> Get(std::string_view task_id) = 0;
+  // One per id; nullopt for an unknown one.
+  virtual Async<absl::StatusOr<std::vector<std::optional<TaskRecord>>>> BulkGet(
+      std::span<const std::string> task_ids) = 0;
+  virtual Async<absl::StatusOr<TaskPage>> ListByOwner(const ListQuery& query) = 0;
+
+  virtual Async<absl::StatusOr<Cancelled>> Cancel(std::string_view task_id, std::string message,
+                                                  absl::Time now) = 0;
+  virtual Async<absl::StatusOr<TaskRecord>> Restart(std::string_view task_id, absl::Time now) = 0;
+
+  // What time alone does: expired sessions, due and expired tasks, attempts over their deadline,
+  // results whose time is over. At most `max_count` changes. `jitter` as in task_state::Failure.
+  virtual Async<absl::StatusOr<SweepResult>> Sweep(absl::Time now, int max_count,
+                                                   double jitter) = 0;
+  virtual Async<absl::StatusOr<CleanupResult>> Cleanup(const CleanupQuery& query,
+                                                       absl::Time now) = 0;
+
+  // Tasks of a paused type ("*": of all) are not leased. Answers all that are paused.
+  virtual Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string_view task_type,
+                                                                    bool paused) = 0;
+  virtual Async<absl::StatusOr<StoreStats>> Stats() = 0;
+
+  // The oldest entries after `after_sequence`, in order; they stay until acknowledged.
+  virtual Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int64_t after_sequence,
+                                                                     int max_count) = 0;
+  // Forgets all entries up to and with this one.
+  virtual Async<absl::Status> AckOutbox(int64_t up_to_sequence) = 0;
+};
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_TASK_STORE_H_
