@@ -59,10 +59,11 @@ RolePermissions DefaultRolePermissions() {
           {kRoleTenantAdmin, user},
           {kRoleAdmin, {"*"}},
           {kRoleService,
-           {"tasks.work", "tasks.submit", "tasks.read", "cache.read", "cache.write",
-            "notifications.publish", "notifications.broadcast", "notifications.attach",
-            "artifacts.work", "artifacts.read", "artifacts.write", "monitoring.service",
-            "database_optimizer.service", kPermissionActAs}}};
+           {"artifacts.read", "artifacts.work", "artifacts.write", kPermissionActAs, "budget.read",
+            "cache.read", "cache.write", "database_optimizer.read", "database_optimizer.service",
+            "monitoring.read", "monitoring.service", "notifications.attach",
+            "notifications.broadcast", "notifications.publish", "notifications.subscribe",
+            "tasks.cancel", "tasks.read", "tasks.submit", "tasks.work"}}};
 }
 
 RolePermissions DefaultsWith(const RolePermissions& overrides) {

@@ -32,7 +32,8 @@ inline constexpr char kPermissionActAs[] = "auth.act_as";
 // Role -> permissions.
 using RolePermissions = std::map<std::string, std::vector<std::string>>;
 
-// user, tenant_admin, admin and service as shipped.
+// user, tenant_admin, admin and service as shipped; the same as the default of the setting
+// auth.roles (slipstream.config.v1), which is what a server uses.
 RolePermissions DefaultRolePermissions();
 
 // The defaults, with each role of `overrides` replaced whole (an empty list takes everything from
