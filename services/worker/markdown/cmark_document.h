@@ -1,8 +1,8 @@
 // A parsed Markdown document: RAII around cmark-gfm.
 //
-// Purpose: the one place that knows how the library is set up (tables, task lists, strikethrough) and
-// what is kept from it: raw HTML never survives as HTML, it is shown as the text that was typed.
-// Thread safety: Parse and ToHtml from any thread; one Document belongs to one thread.
+// Purpose: the one place that knows how the library is set up (tables, task lists, strikethrough)
+// and what is kept from it: raw HTML never survives as HTML, it is shown as the text that was
+// typed. Thread safety: Parse and ToHtml from any thread; one Document belongs to one thread.
 // Errors: INVALID_ARGUMENT when the text is longer than kMaxMarkdownBytes.
 #ifndef SERVICES_WORKER_MARKDOWN_CMARK_DOCUMENT_H_
 #define SERVICES_WORKER_MARKDOWN_CMARK_DOCUMENT_H_

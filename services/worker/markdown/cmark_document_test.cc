@@ -15,7 +15,8 @@ std::string Html(std::string_view markdown) {
 }
 
 TEST(CmarkDocument, RendersTablesCodeAndTaskLists) {
-  const std::string html = Html("| a | b |\n|---|---|\n| 1 | 2 |\n\n```go\nx < y\n```\n\n- [x] done\n");
+  const std::string html =
+      Html("| a | b |\n|---|---|\n| 1 | 2 |\n\n```go\nx < y\n```\n\n- [x] done\n");
   EXPECT_NE(html.find("<table>"), std::string::npos) << html;
   EXPECT_NE(html.find("<code class=\"language-go\">x &lt; y"), std::string::npos) << html;
   EXPECT_NE(html.find("checkbox"), std::string::npos) << html;

@@ -15,17 +15,17 @@
 namespace slipstream::worker::pdf {
 namespace {
 
-// The header of the build machine may be older than the running kernel; the kernel takes the attribute
-// in any length whose unknown tail is zero.
+// The header of the build machine may be older than the running kernel; the kernel takes the
+// attribute in any length whose unknown tail is zero.
 struct RulesetAttr {
   uint64_t handled_access_fs;
   uint64_t handled_access_net;  // ABI 4
   uint64_t scoped;              // ABI 6
 };
-constexpr uint64_t kFsTruncate = 1ULL << 14;        // ABI 3
-constexpr uint64_t kFsIoctlDev = 1ULL << 15;        // ABI 5
-constexpr uint64_t kNetBindAndConnectTcp = 0b11;    // ABI 4
-constexpr uint64_t kScopeSocketAndSignal = 0b11;    // ABI 6
+constexpr uint64_t kFsTruncate = 1ULL << 14;      // ABI 3
+constexpr uint64_t kFsIoctlDev = 1ULL << 15;      // ABI 5
+constexpr uint64_t kNetBindAndConnectTcp = 0b11;  // ABI 4
+constexpr uint64_t kScopeSocketAndSignal = 0b11;  // ABI 6
 
 constexpr uint64_t kRead =
     LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
@@ -38,8 +38,9 @@ constexpr uint64_t kWrite = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_RE
                             LANDLOCK_ACCESS_FS_MAKE_REG;
 
 absl::Status Unavailable(const char* step) {
-  return status::Error(absl::StatusCode::kUnavailable, "LANDLOCK_UNAVAILABLE",
-                       absl::StrCat("Landlock is not available (", step, ": ", strerror(errno), ")"));
+  return status::Error(
+      absl::StatusCode::kUnavailable, "LANDLOCK_UNAVAILABLE",
+      absl::StrCat("Landlock is not available (", step, ": ", strerror(errno), ")"));
 }
 
 absl::Status AllowPath(int ruleset, const std::string& path, uint64_t access) {
@@ -60,7 +61,8 @@ absl::Status AllowPath(int ruleset, const std::string& path, uint64_t access) {
 }  // namespace
 
 absl::StatusOr<UniqueFd> BuildLandlockRuleset(const LandlockRules& rules) {
-  const long abi = ::syscall(__NR_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  const long abi =
+      ::syscall(__NR_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (abi < 1) return Unavailable("landlock_create_ruleset");
   RulesetAttr attr{kAllOfAbi1, 0, 0};
   if (abi >= 2) attr.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
@@ -68,8 +70,8 @@ absl::StatusOr<UniqueFd> BuildLandlockRuleset(const LandlockRules& rules) {
   if (abi >= 4) attr.handled_access_net = kNetBindAndConnectTcp;
   if (abi >= 5) attr.handled_access_fs |= kFsIoctlDev;
   if (abi >= 6) attr.scoped = kScopeSocketAndSignal;
-  UniqueFd ruleset(static_cast<int>(
-      ::syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0)));
+  UniqueFd ruleset(
+      static_cast<int>(::syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0)));
   if (!ruleset.valid()) return Unavailable("landlock_create_ruleset");
   for (const std::string& path : rules.read_paths) {
     if (absl::Status added = AllowPath(ruleset.get(), path, kRead); !added.ok()) return added;

@@ -93,11 +93,20 @@ std::string HtmlEscape(std::string_view text) {
   out.reserve(text.size());
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -114,18 +123,18 @@ absl::StatusOr<PrintDocument> FromMarkdown(std::string_view markdown, const Prin
   out.title = !meta.title.empty() ? meta.title : !own_title.empty() ? own_title : fields["title"];
   if (out.title.empty()) out.title = "Document";
   // The draft's heading is printed once: under the title only when it says something else.
-  const std::string second = own_title.empty() || own_title == out.title
-                                 ? ""
-                                 : absl::StrCat("<p class=\"subtitle\">", HtmlEscape(own_title), "</p>\n");
+  const std::string second =
+      own_title.empty() || own_title == out.title
+          ? ""
+          : absl::StrCat("<p class=\"subtitle\">", HtmlEscape(own_title), "</p>\n");
   const std::string date =
       meta.date.empty() ? "" : absl::StrCat("<p class=\"date\">", HtmlEscape(meta.date), "</p>\n");
-  out.html = absl::StrCat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
-                          HtmlEscape(out.title), "</title>\n", MetaTag("description", fields["note"]),
-                          MetaTag("keywords", fields["keywords"]),
-                          MetaTag("generator", "Slipstream"),
-                          "</head>\n<body>\n<header class=\"title-block\">\n<h1>",
-                          HtmlEscape(out.title), "</h1>\n", second, date, "</header>\n",
-                          document->ToHtml(), "</body>\n</html>\n");
+  out.html = absl::StrCat(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>",
+      HtmlEscape(out.title), "</title>\n", MetaTag("description", fields["note"]),
+      MetaTag("keywords", fields["keywords"]), MetaTag("generator", "Slipstream"),
+      "</head>\n<body>\n<header class=\"title-block\">\n<h1>", HtmlEscape(out.title), "</h1>\n",
+      second, date, "</header>\n", document->ToHtml(), "</body>\n</html>\n");
   out.css = StyleFor(meta, out.title);
   return out;
 }

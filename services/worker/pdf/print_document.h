@@ -1,7 +1,7 @@
 // What is printed: a complete HTML document and the print stylesheet that goes with it.
 //
-// Purpose: Markdown (with or without front matter) or a caller's HTML becomes one PrintDocument with a
-// title block, page numbers and a footer that names the task. Thread safety: pure functions.
+// Purpose: Markdown (with or without front matter) or a caller's HTML becomes one PrintDocument
+// with a title block, page numbers and a footer that names the task. Thread safety: pure functions.
 // Errors: INVALID_ARGUMENT (empty, too long).
 #ifndef SERVICES_WORKER_PDF_PRINT_DOCUMENT_H_
 #define SERVICES_WORKER_PDF_PRINT_DOCUMENT_H_
@@ -28,12 +28,12 @@ struct PrintDocument {
   std::string title;
 };
 
-// Raw HTML in the Markdown is shown as text. A front matter's `title`, `note` and `keywords` go into
-// the title block and the PDF's metadata.
+// Raw HTML in the Markdown is shown as text. A front matter's `title`, `note` and `keywords` go
+// into the title block and the PDF's metadata.
 absl::StatusOr<PrintDocument> FromMarkdown(std::string_view markdown, const PrintMeta& meta);
 
-// The caller's HTML as it is; its own styles win over the print stylesheet. What it refers to outside
-// itself is never fetched (see renderer.h).
+// The caller's HTML as it is; its own styles win over the print stylesheet. What it refers to
+// outside itself is never fetched (see renderer.h).
 absl::StatusOr<PrintDocument> FromHtml(std::string_view html, const PrintMeta& meta);
 
 // `text` for HTML text and double-quoted attributes.

@@ -12,7 +12,8 @@ size_t Count(const std::string& text, const std::string& part) {
 }
 
 TEST(PrintDocument, TitleComesFromTheArgumentThenTheHeadingThenTheFrontMatter) {
-  const std::string markdown = "---\ntitle: \"Front \\\"x\\\"\"\nnote: \"N\"\n---\n\n# Heading\n\ntext";
+  const std::string markdown =
+      "---\ntitle: \"Front \\\"x\\\"\"\nnote: \"N\"\n---\n\n# Heading\n\ntext";
   EXPECT_EQ(FromMarkdown(markdown, {"Given", "", ""})->title, "Given");
   EXPECT_EQ(FromMarkdown(markdown, {})->title, "Heading");
   EXPECT_EQ(FromMarkdown("---\ntitle: \"Front \\\"x\\\"\"\n---\ntext", {})->title, "Front \"x\"");
@@ -24,7 +25,8 @@ TEST(PrintDocument, ShowsTheTitleOnceAndTheFrontMatterOnlyAsMetadata) {
   ASSERT_TRUE(document.ok());
   EXPECT_EQ(Count(document->html, "<h1>"), 1u);
   EXPECT_EQ(Count(document->html, "No &lt;model&gt;"), 1u);
-  EXPECT_NE(document->html.find("<meta name=\"description\" content=\"No &lt;model&gt;\""), std::string::npos);
+  EXPECT_NE(document->html.find("<meta name=\"description\" content=\"No &lt;model&gt;\""),
+            std::string::npos);
 }
 
 TEST(PrintDocument, ARuleAtTheTopIsNotFrontMatter) {
@@ -41,7 +43,8 @@ TEST(PrintDocument, NothingOfTheCallerEndsTheStyleOrTheMarkup) {
 }
 
 TEST(PrintDocument, RefusesNothingAndTooMuch) {
-  for (const std::string& text : {std::string(), std::string(" \n"), std::string(kMaxInputBytes + 1, 'x')}) {
+  for (const std::string& text :
+       {std::string(), std::string(" \n"), std::string(kMaxInputBytes + 1, 'x')}) {
     EXPECT_EQ(FromMarkdown(text, {}).status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_EQ(FromHtml(text, {}).status().code(), absl::StatusCode::kInvalidArgument);
   }

@@ -9,9 +9,9 @@ namespace slipstream::worker::pdf {
 inline constexpr std::string_view kPrintStyle = R"css(
 @page {
   size: A4;
-  margin: 24mm 22mm 22mm 22mm;
+  margin: 26mm 22mm 22mm 22mm;
   @top-left { font: 7.5pt "DejaVu Sans", sans-serif; color: #6b7280; vertical-align: bottom;
-              padding-bottom: 4mm; width: 100%; }
+              padding-bottom: 7mm; width: 100%; }
   @bottom-left { font: 7.5pt "DejaVu Sans", sans-serif; color: #6b7280; }
   @bottom-right { font: 7.5pt "DejaVu Sans", sans-serif; color: #6b7280;
                   content: counter(page) " / " counter(pages); }

@@ -1,8 +1,9 @@
 // The Python program that the sandboxed child runs: WeasyPrint with every fetch but data: refused.
 //
-// Protocol: stdin is "<css bytes> <html bytes>\n", the stylesheet and the document; file descriptor 3
-// takes the PDF; stdout takes lines "step N" (WeasyPrint's steps 1-7), "refused N" (resources outside the
-// document) and "pages N". Exit codes: 0 done, 3 out of memory, 4 output too large, 5 unreadable document.
+// Protocol: stdin is "<css bytes> <html bytes>\n", the stylesheet and the document; file descriptor
+// 3 takes the PDF; stdout takes lines "step N" (WeasyPrint's steps 1-7), "refused N" (resources
+// outside the document) and "pages N". Exit codes: 0 done, 3 out of memory, 4 output too large, 5
+// unreadable document.
 #ifndef SERVICES_WORKER_PDF_RENDER_DRIVER_H_
 #define SERVICES_WORKER_PDF_RENDER_DRIVER_H_
 

@@ -25,8 +25,8 @@ struct Step {
 };
 // By WeasyPrint's step number; 0 is ours.
 constexpr Step kSteps[] = {
-    {5, "starting the renderer"}, {12, "reading the document"},  {20, "reading the styles"},
-    {30, "applying the styles"},  {40, "building the boxes"},    {50, "laying out the pages"},
+    {5, "starting the renderer"}, {12, "reading the document"}, {20, "reading the styles"},
+    {30, "applying the styles"},  {40, "building the boxes"},   {50, "laying out the pages"},
     {80, "drawing the pages"},    {92, "writing the PDF"},
 };
 
@@ -43,34 +43,36 @@ std::string LastLine(std::string_view text) {
 
 absl::Status Explain(const SandboxResult& result, const SandboxLimits& limits) {
   if (result.output_full || result.exit_code == kExitOutputTooLarge || result.signal == SIGXFSZ) {
-    return Exhausted("PDF_TOO_LARGE", absl::StrCat("The PDF would be larger than ",
-                                                   limits.output_bytes >> 20,
-                                                   " MiB; make the images smaller or split it."));
+    return Exhausted("PDF_TOO_LARGE",
+                     absl::StrCat("The PDF would be larger than ", limits.output_bytes >> 20,
+                                  " MiB; make the images smaller or split it."));
   }
   if (result.signal == SIGXCPU) {
     return status::Error(absl::StatusCode::kDeadlineExceeded, "PDF_CPU_LIMIT",
                          absl::StrCat("The document needs more than ", limits.cpu_seconds,
                                       " s of processor time; make it smaller or simpler."));
   }
-  // SIGKILL: the kernel's own out-of-memory handling; the others: a library whose allocation failed.
-  if (result.exit_code == kExitOutOfMemory || result.signal == SIGKILL || result.signal == SIGABRT || result.signal == SIGTRAP ||
-      result.signal == SIGSEGV) {
-    return Exhausted("PDF_MEMORY_LIMIT", absl::StrCat("The document needs more than ",
-                                                      limits.memory_bytes >> 20,
-                                                      " MiB of memory to print; split it."));
+  // SIGKILL: the kernel's own out-of-memory handling; the others: a library whose allocation
+  // failed.
+  if (result.exit_code == kExitOutOfMemory || result.signal == SIGKILL ||
+      result.signal == SIGABRT || result.signal == SIGTRAP || result.signal == SIGSEGV) {
+    return Exhausted("PDF_MEMORY_LIMIT",
+                     absl::StrCat("The document needs more than ", limits.memory_bytes >> 20,
+                                  " MiB of memory to print; split it."));
   }
   if (result.exit_code == kExitUnreadable) {
-    return status::FieldError("html", absl::StrCat("cannot be laid out: ", LastLine(result.error_text)));
+    return status::FieldError("html",
+                              absl::StrCat("cannot be laid out: ", LastLine(result.error_text)));
   }
   if (result.error_text.find("No module named") != std::string::npos) {
     return status::Error(absl::StatusCode::kFailedPrecondition, "WEASYPRINT_MISSING",
                          "WeasyPrint is not installed: run tools/setup, or install weasyprint.");
   }
-  return status::Error(absl::StatusCode::kInternal, "PDF_RENDERER_FAILED",
-                       absl::StrCat("WeasyPrint ended with ",
-                                    result.signal != 0 ? "signal " : "exit code ",
-                                    result.signal != 0 ? result.signal : result.exit_code, ": ",
-                                    LastLine(result.error_text)));
+  return status::Error(
+      absl::StatusCode::kInternal, "PDF_RENDERER_FAILED",
+      absl::StrCat("WeasyPrint ended with ", result.signal != 0 ? "signal " : "exit code ",
+                   result.signal != 0 ? result.signal : result.exit_code, ": ",
+                   LastLine(result.error_text)));
 }
 
 // Python's site packages reach outside /usr for their start-up files on Debian.
@@ -92,14 +94,17 @@ PdfRenderer::PdfRenderer(RendererOptions options)
 PdfRenderer::~PdfRenderer() { pool_.join(); }
 
 void PdfRenderer::WarnOnce(const SandboxResult& result) {
-  if ((result.landlock && result.unprivileged_user) || !options_.warn || warned_.exchange(true)) return;
+  if ((result.landlock && result.unprivileged_user) || !options_.warn || warned_.exchange(true))
+    return;
   std::string text = "PDF sandbox:";
   if (!result.landlock) {
-    absl::StrAppend(&text, " this kernel has no Landlock (5.13 or later is needed), so the renderer is ",
+    absl::StrAppend(&text,
+                    " this kernel has no Landlock (5.13 or later is needed), so the renderer is ",
                     "confined by seccomp, rlimits and its URL fetcher alone.");
   }
   if (!result.unprivileged_user) {
-    absl::StrAppend(&text, " the worker runs as root without the capabilities to give root up; run it ",
+    absl::StrAppend(&text,
+                    " the worker runs as root without the capabilities to give root up; run it ",
                     "as an unprivileged user.");
   }
   options_.warn(text);
@@ -108,14 +113,15 @@ void PdfRenderer::WarnOnce(const SandboxResult& result) {
 absl::StatusOr<Pdf> PdfRenderer::RenderBlocking(const PrintDocument& document,
                                                 const RenderProgress& progress,
                                                 const std::stop_token& cancel) {
-  const std::string input =
-      absl::StrCat(document.css.size(), " ", document.html.size(), "\n", document.css, document.html);
+  const std::string input = absl::StrCat(document.css.size(), " ", document.html.size(), "\n",
+                                         document.css, document.html);
   SandboxRequest request;
   request.argv = {options_.python, "-I", "-B", "-c", kRenderDriver};
   request.input = input;
   request.read_paths = PythonPaths();
   request.scratch_parent = options_.scratch_parent;
   request.limits = options_.limits;
+  request.use_landlock = options_.use_landlock;
 
   Pdf pdf;
   int percent = 0;
@@ -123,7 +129,8 @@ absl::StatusOr<Pdf> PdfRenderer::RenderBlocking(const PrintDocument& document,
     const size_t space = line.find(' ');
     int number = 0;
     if (space == std::string_view::npos ||
-        !absl::SimpleAtoi(absl::string_view(line.data() + space + 1, line.size() - space - 1), &number) ||
+        !absl::SimpleAtoi(absl::string_view(line.data() + space + 1, line.size() - space - 1),
+                          &number) ||
         number < 0) {
       return;
     }

@@ -1,14 +1,15 @@
 // HTML to PDF by WeasyPrint in a sandboxed child.
 //
-// The document may use what it carries itself (data: URLs) and the system's fonts. Anything else that it
-// refers to (http:, https:, file:, ...) is not fetched and is counted in Pdf::refused_resource_count: the
-// driver's fetcher refuses it, and were that bypassed, the child has no sockets and cannot open files.
+// The document may use what it carries itself (data: URLs) and the system's fonts. Anything else
+// that it refers to (http:, https:, file:, ...) is not fetched and is counted in
+// Pdf::refused_resource_count: the driver's fetcher refuses it, and were that bypassed, the child
+// has no sockets and cannot open files.
 //
-// Thread safety: Render may be called from several coroutines at once; RenderBlocking from any thread
-// that may block. The owner cancels what runs, then destroys the renderer, which joins its threads.
-// Errors: RESOURCE_EXHAUSTED (memory, output or waiting places; what to do is in the message),
-// DEADLINE_EXCEEDED, CANCELLED, INVALID_ARGUMENT (the document cannot be laid out), FAILED_PRECONDITION
-// (WeasyPrint is not installed), INTERNAL.
+// Thread safety: Render may be called from several coroutines at once; RenderBlocking from any
+// thread that may block. The owner cancels what runs, then destroys the renderer, which joins its
+// threads. Errors: RESOURCE_EXHAUSTED (memory, output or waiting places; what to do is in the
+// message), DEADLINE_EXCEEDED, CANCELLED, INVALID_ARGUMENT (the document cannot be laid out),
+// FAILED_PRECONDITION (WeasyPrint is not installed), INTERNAL.
 #ifndef SERVICES_WORKER_PDF_RENDERER_H_
 #define SERVICES_WORKER_PDF_RENDERER_H_
 
@@ -32,8 +33,8 @@ struct Pdf {
   int refused_resource_count = 0;
 };
 
-// Percent (0-100, never falling) and what is being done; called on a thread of the renderer, one call
-// at a time, never after the result.
+// Percent (0-100, never falling) and what is being done; called on a thread of the renderer, one
+// call at a time, never after the result.
 using RenderProgress = std::function<void(int percent, std::string_view stage)>;
 
 struct RendererOptions {
@@ -42,6 +43,7 @@ struct RendererOptions {
   int parallel_count = 2;  // children at once; further ones wait
   int waiting_count = 64;  // beyond these a render is refused
   SandboxLimits limits;
+  bool use_landlock = true;  // false: run as on a kernel without it (tests)
   // Told once: what the sandbox lacks on this machine.
   std::function<void(std::string_view)> warn;
 };

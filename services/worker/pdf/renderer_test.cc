@@ -28,8 +28,8 @@ std::string Tool(const std::string& pdf, const std::string& tool) {
   const int fd = ::mkstemp(path);
   EXPECT_EQ(::write(fd, pdf.data(), pdf.size()), static_cast<ssize_t>(pdf.size()));
   ::close(fd);
-  const std::string command =
-      tool == "text" ? std::string("pdftotext -layout ") + path + " -" : std::string("pdfinfo ") + path;
+  const std::string command = tool == "text" ? std::string("pdftotext -layout ") + path + " -"
+                                             : std::string("pdfinfo ") + path;
   std::string out;
   FILE* pipe = ::popen(command.c_str(), "r");
   char buffer[4096];
@@ -104,20 +104,31 @@ class Listener {
   int port_ = 0;
 };
 
-TEST(PdfRenderer, FetchesNothingOutsideTheDocument) {
+void ExpectNothingIsFetched(const RendererOptions& options) {
   Listener listener;
   const std::string http = "http://127.0.0.1:" + std::to_string(listener.port());
-  PdfRenderer renderer({});
-  auto pdf = RenderHtml(renderer,
-      "<html><head><title>t</title><link rel=stylesheet href='" + http + "/a.css'>"
-      "<link rel=attachment href='file:///etc/passwd'><link rel=attachment href='" + http + "/att'>"
-      "<style>@import url(" + http + "/b.css); @font-face{font-family:x;src:url(" + http + "/f.ttf)}"
-      "@font-face{font-family:y;src:url(file:///etc/passwd)} body{background:url(file:///etc/hosts);font-family:x,y}"
-      "</style></head><body>before <img src='" + http + "/i.png' alt='alt-text'><img src='file:///etc/passwd'>"
-      "<object data='file:///etc/passwd'></object><iframe src='file:///etc/passwd'></iframe>"
-      "<a rel=attachment href='file:///etc/passwd'>passwd</a>"
-      "<img src='data:image/svg+xml,<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
-      "<image xlink:href=\"" + http + "/s.png\"/></svg>'> after</body></html>");
+  PdfRenderer renderer(options);
+  auto pdf = RenderHtml(
+      renderer,
+      "<html><head><title>t</title><link rel=stylesheet href='" + http +
+          "/a.css'>"
+          "<link rel=attachment href='file:///etc/passwd'><link rel=attachment href='" +
+          http +
+          "/att'>"
+          "<style>@import url(" +
+          http + "/b.css); @font-face{font-family:x;src:url(" + http +
+          "/f.ttf)}"
+          "@font-face{font-family:y;src:url(file:///etc/passwd)} "
+          "body{background:url(file:///etc/hosts);font-family:x,y}"
+          "</style></head><body>before <img src='" +
+          http +
+          "/i.png' alt='alt-text'><img src='file:///etc/passwd'>"
+          "<object data='file:///etc/passwd'></object><iframe src='file:///etc/passwd'></iframe>"
+          "<a rel=attachment href='file:///etc/passwd'>passwd</a>"
+          "<img src='data:image/svg+xml,<svg xmlns=\"http://www.w3.org/2000/svg\" "
+          "xmlns:xlink=\"http://www.w3.org/1999/xlink\">"
+          "<image xlink:href=\"" +
+          http + "/s.png\"/></svg>'> after</body></html>");
   ASSERT_TRUE(pdf.ok()) << pdf.status();
   EXPECT_FALSE(listener.WasConnectedTo());
   EXPECT_GE(pdf->refused_resource_count, 8);
@@ -127,10 +138,24 @@ TEST(PdfRenderer, FetchesNothingOutsideTheDocument) {
   EXPECT_FALSE(Has(text, "root:")) << text;
 }
 
+TEST(PdfRenderer, FetchesNothingOutsideTheDocument) { ExpectNothingIsFetched({}); }
+
+TEST(PdfRenderer, FetchesNothingOnAKernelWithoutLandlockAndSaysThatItHasNone) {
+  std::vector<std::string> warnings;
+  RendererOptions options;
+  options.use_landlock = false;
+  options.warn = [&warnings](std::string_view text) { warnings.emplace_back(text); };
+  ExpectNothingIsFetched(options);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(Has(warnings[0], "no Landlock")) << warnings[0];
+}
+
 TEST(PdfRenderer, InlineImagesAndUnicodeArePrinted) {
   PdfRenderer renderer({});
-  auto pdf = RenderHtml(renderer,
-      "<p>Größe Σ Ж €</p><img src='data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+  auto pdf = RenderHtml(
+      renderer,
+      "<p>Größe Σ Ж €</p><img "
+      "src='data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
       "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=='>");
   ASSERT_TRUE(pdf.ok()) << pdf.status();
   EXPECT_EQ(pdf->refused_resource_count, 0);
@@ -179,8 +204,9 @@ TEST(PdfRenderer, ACoroutineWaitsWithoutBlockingItsThreadAndCanBeCancelled) {
   // Cancelled at its first report, on the renderer's thread.
   auto cancelled = boost::asio::co_spawn(
       context,
-      renderer.Render(*document, [&source](int, std::string_view) { source.request_stop(); },
-                      source.get_token()),
+      renderer.Render(
+          *document, [&source](int, std::string_view) { source.request_stop(); },
+          source.get_token()),
       boost::asio::use_future);
   context.poll();  // both have started, and the thread is free again
   EXPECT_EQ(done.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
@@ -193,7 +219,8 @@ TEST(PdfRenderer, SaysWhatToInstall) {
   RendererOptions options;
   options.python = "/usr/bin/no-such-python";
   PdfRenderer renderer(options);
-  EXPECT_EQ(RenderHtml(renderer, "<p>x</p>").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(RenderHtml(renderer, "<p>x</p>").status().code(),
+            absl::StatusCode::kFailedPrecondition);
 }
 
 }  // namespace

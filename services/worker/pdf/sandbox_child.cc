@@ -23,7 +23,7 @@ constexpr int kReportFd = 4;  // 0 input, 1 lines, 2 errors, 3 output
 }
 
 void ResetSignals() {
-  struct sigaction by_default {};
+  struct sigaction by_default{};
   by_default.sa_handler = SIG_DFL;
   for (int number = 1; number < 65; ++number) {
     // The C library's wrapper refuses its own two signals, which is what we want.
@@ -55,15 +55,24 @@ void CloseFrom(unsigned first, int64_t limit) {
 
 const char* Name(ChildStep step) {
   switch (step) {
-    case ChildStep::kDescriptors: return "descriptors";
-    case ChildStep::kUser: return "user";
-    case ChildStep::kLimits: return "limits";
-    case ChildStep::kParentDied: return "parent died";
-    case ChildStep::kNoNewPrivileges: return "no_new_privs";
-    case ChildStep::kFolder: return "scratch folder";
-    case ChildStep::kLandlock: return "landlock";
-    case ChildStep::kSeccomp: return "seccomp";
-    case ChildStep::kExec: return "exec";
+    case ChildStep::kDescriptors:
+      return "descriptors";
+    case ChildStep::kUser:
+      return "user";
+    case ChildStep::kLimits:
+      return "limits";
+    case ChildStep::kParentDied:
+      return "parent died";
+    case ChildStep::kNoNewPrivileges:
+      return "no_new_privs";
+    case ChildStep::kFolder:
+      return "scratch folder";
+    case ChildStep::kLandlock:
+      return "landlock";
+    case ChildStep::kSeccomp:
+      return "seccomp";
+    case ChildStep::kExec:
+      return "exec";
   }
   return "unknown";
 }

@@ -33,15 +33,26 @@ constexpr size_t kMaxErrorBytes = 8 << 10;
 constexpr size_t kMaxLineBytes = 256;
 
 // What an interpreter and fontconfig read. /usr holds programs, libraries and fonts.
-constexpr const char* kSystemPaths[] = {
-    "/usr", "/bin", "/lib", "/lib64", "/etc/fonts", "/etc/ld.so.cache", "/etc/ld.so.conf",
-    "/etc/ld.so.conf.d", "/etc/localtime", "/etc/mime.types", "/var/cache/fontconfig", "/dev/null",
-    "/dev/urandom", "/dev/zero"};
+constexpr const char* kSystemPaths[] = {"/usr",
+                                        "/bin",
+                                        "/lib",
+                                        "/lib64",
+                                        "/etc/fonts",
+                                        "/etc/ld.so.cache",
+                                        "/etc/ld.so.conf",
+                                        "/etc/ld.so.conf.d",
+                                        "/etc/localtime",
+                                        "/etc/mime.types",
+                                        "/var/cache/fontconfig",
+                                        "/dev/null",
+                                        "/dev/urandom",
+                                        "/dev/zero"};
 
 absl::Status SystemError(const char* what, int error) {
-  return status::Error(absl::StatusCode::kInternal, "SANDBOX_FAILED",
-                       absl::StrCat("The sandbox could not be set up (", what, ": ", strerror(error),
-                                    "); see the worker's README under PDF sandbox."));
+  return status::Error(
+      absl::StatusCode::kInternal, "SANDBOX_FAILED",
+      absl::StrCat("The sandbox could not be set up (", what, ": ", strerror(error),
+                   "); see the worker's README under PDF sandbox."));
 }
 
 // The child may become nobody only if this process can still kill it then.
@@ -160,7 +171,8 @@ class Run {
     ::kill(-pid_, SIGKILL);
     ::kill(pid_, SIGKILL);  // it may not have made its group yet
     siginfo_t info{};
-    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | __WALL) != 0 && errno == EINTR) {
+    while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | __WALL) != 0 &&
+           errno == EINTR) {
     }
     pid_ = -1;
     return info;
@@ -208,7 +220,7 @@ absl::Status Run::Start() {
   rules.read_paths.insert(rules.read_paths.end(), request_.read_paths.begin(),
                           request_.read_paths.end());
   rules.write_paths = {scratch_->path()};
-  if (auto ruleset = BuildLandlockRuleset(rules); ruleset.ok()) {
+  if (auto ruleset = BuildLandlockRuleset(rules); request_.use_landlock && ruleset.ok()) {
     auto above = AboveFive(*std::move(ruleset));
     if (!above.ok()) return above.status();
     landlock_ = *std::move(above);
@@ -220,14 +232,25 @@ absl::Status Run::Start() {
   argv.push_back(nullptr);
   const std::string home = "HOME=" + scratch_->path(), temp = "TMPDIR=" + scratch_->path(),
                     cache = "XDG_CACHE_HOME=" + scratch_->path();
-  env = {home.c_str(), temp.c_str(), cache.c_str(), "PATH=/usr/bin:/bin", "LANG=C.UTF-8",
-         "LC_ALL=C.UTF-8", "MALLOC_ARENA_MAX=2", nullptr};
+  env = {home.c_str(),   temp.c_str(),     cache.c_str(),        "PATH=/usr/bin:/bin",
+         "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "MALLOC_ARENA_MAX=2", nullptr};
 
   SeccompFilter filter = BuildSeccompFilter();
-  ChildPlan plan{argv.data(), env.data(), scratch_->path().c_str(), input_.get(),
-                 lines_.write.get(), errors_.write.get(), output_.get(), report_.write.get(),
-                 landlock_.get(), filter.code.data(), static_cast<uint16_t>(filter.code.size()),
-                 filter.own_pid_at.data(), filter.own_pid_at.size(), become_nobody, ::getpid(),
+  ChildPlan plan{argv.data(),
+                 env.data(),
+                 scratch_->path().c_str(),
+                 input_.get(),
+                 lines_.write.get(),
+                 errors_.write.get(),
+                 output_.get(),
+                 report_.write.get(),
+                 landlock_.get(),
+                 filter.code.data(),
+                 static_cast<uint16_t>(filter.code.size()),
+                 filter.own_pid_at.data(),
+                 filter.own_pid_at.size(),
+                 become_nobody,
+                 ::getpid(),
                  request_.limits};
   sigset_t all, before;
   ::sigfillset(&all);
@@ -252,7 +275,8 @@ absl::Status Run::Watch() {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake.get(), &one, sizeof(one));
   });
-  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(request_.limits.wall_time);
+  const auto deadline =
+      std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(request_.limits.wall_time);
   for (;;) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
                           deadline - std::chrono::steady_clock::now())
@@ -263,8 +287,10 @@ absl::Status Run::Watch() {
                                         absl::FormatDuration(request_.limits.wall_time),
                                         " to print; make it smaller or simpler."));
     }
-    pollfd fds[] = {{pidfd_.get(), POLLIN, 0}, {wake.get(), POLLIN, 0},
-                    {lines_.read.get(), POLLIN, 0}, {errors_.read.get(), POLLIN, 0}};
+    pollfd fds[] = {{pidfd_.get(), POLLIN, 0},
+                    {wake.get(), POLLIN, 0},
+                    {lines_.read.get(), POLLIN, 0},
+                    {errors_.read.get(), POLLIN, 0}};
     // A closed pipe would report POLLHUP forever.
     if (!lines_.read.valid()) fds[2].fd = -1;
     if (!errors_.read.valid()) fds[3].fd = -1;

@@ -1,16 +1,20 @@
-// Runs one program with bytes in and bytes out, confined: rlimits, no_new_privs, Landlock, seccomp, an
-// unprivileged user when the caller is root, a process group of its own, no inherited descriptors.
+// Runs one program with bytes in and bytes out, confined: rlimits, no_new_privs, Landlock, seccomp,
+// an unprivileged user when the caller is root, a process group of its own, no inherited
+// descriptors.
 //
 // Works as root and as any user, and in pods with a restricted security context: it needs no user
 // namespace and no capability. Where the kernel has no Landlock the child runs without it, and
-// SandboxResult::landlock says so: it may then read what its user may read, but still has no network.
+// SandboxResult::landlock says so: it may then read what its user may read, but still has no
+// network.
 //
-// Why fork and not a launcher binary: everything between fork and exec is a bare system call prepared by
-// the parent, so one image needs no second binary. The raw clone skips atfork handlers (gRPC has some).
+// Why fork and not a launcher binary: everything between fork and exec is a bare system call
+// prepared by the parent, so one image needs no second binary. The raw clone skips atfork handlers
+// (gRPC has some).
 //
-// Thread safety: Run may be called from several threads; it blocks, so never on an Asio or gRPC thread.
-// Real time is used on purpose: it bounds a real process. Errors: INTERNAL (the sandbox could not be
-// set up), FAILED_PRECONDITION (the program is not there), CANCELLED, DEADLINE_EXCEEDED.
+// Thread safety: Run may be called from several threads; it blocks, so never on an Asio or gRPC
+// thread. Real time is used on purpose: it bounds a real process. Errors: INTERNAL (the sandbox
+// could not be set up), FAILED_PRECONDITION (the program is not there), CANCELLED,
+// DEADLINE_EXCEEDED.
 #ifndef SERVICES_WORKER_PDF_SANDBOXED_PROCESS_H_
 #define SERVICES_WORKER_PDF_SANDBOXED_PROCESS_H_
 
@@ -40,8 +44,10 @@ struct SandboxRequest {
   std::vector<std::string> argv;        // argv[0] is an absolute path
   std::string_view input;               // on descriptor 0
   std::vector<std::string> read_paths;  // beyond the system's libraries and fonts
-  std::string scratch_parent = "/tmp";  // the child's only writable folder is made below and removed
+  std::string scratch_parent =
+      "/tmp";  // the child's only writable folder is made below and removed
   SandboxLimits limits;
+  bool use_landlock = true;  // false: run as on a kernel without it (tests)
 };
 
 struct SandboxResult {

@@ -1,5 +1,5 @@
-// What the child may not do, tried by real programs. Runs as root and as any user; as root the child
-// is nobody.
+// What the child may not do, tried by real programs. Runs as root and as any user; as root the
+// child is nobody.
 #include "services/worker/pdf/sandboxed_process.h"
 
 #include <errno.h>
@@ -26,7 +26,9 @@ constexpr char kPython[] = "/usr/bin/python3";
 // Says "denied N" or "DONE ..." for a Python statement.
 std::string Try(const std::string& statement) {
   return "import os,sys,errno,socket,ctypes,signal\n"
-         "try:\n  r = " + statement + "\n  print('DONE', r, flush=True)\n"
+         "try:\n  r = " +
+         statement +
+         "\n  print('DONE', r, flush=True)\n"
          "except OSError as e:\n  print('denied', errno.errorcode[e.errno], flush=True)\n";
 }
 
@@ -67,8 +69,9 @@ class SandboxTest : public testing::Test {
 };
 
 TEST_F(SandboxTest, CarriesBytesInAndOut) {
-  auto result = Run("import os,sys; d=sys.stdin.buffer.read(); os.write(3, d[::-1]); print('a'); print('b')",
-                    std::string("x\0yz", 4));
+  auto result =
+      Run("import os,sys; d=sys.stdin.buffer.read(); os.write(3, d[::-1]); print('a'); print('b')",
+          std::string("x\0yz", 4));
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->output, std::string("zy\0x", 4));
   EXPECT_EQ(lines_, "a\nb\n");
@@ -77,7 +80,8 @@ TEST_F(SandboxTest, CarriesBytesInAndOut) {
 
 TEST_F(SandboxTest, HasNoSocketOfAnyFamily) {
   for (const char* family : {"AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET"}) {
-    EXPECT_EQ(Lines(Try(std::string("socket.socket(socket.") + family + ")")), "denied EACCES\n") << family;
+    EXPECT_EQ(Lines(Try(std::string("socket.socket(socket.") + family + ")")), "denied EACCES\n")
+        << family;
   }
   EXPECT_EQ(Lines(Try("socket.socketpair()")), "denied EACCES\n");
 }
@@ -101,24 +105,34 @@ TEST_F(SandboxTest, CannotOpenFilesBeyondTheSystems) {
 }
 
 TEST_F(SandboxTest, CannotTouchOtherProcessesOrTheKernel) {
-  const std::string libc = "import ctypes,os;l=ctypes.CDLL(None,use_errno=True)\n"
-                           "def c(*a):\n  r=l.syscall(*a); return (r, ctypes.get_errno())\n";
+  const std::string libc =
+      "import ctypes,os;l=ctypes.CDLL(None,use_errno=True)\n"
+      "def c(*a):\n  r=l.syscall(*a); return (r, ctypes.get_errno())\n";
   EXPECT_EQ(Lines(Try("os.kill(os.getppid(), 0)")), "denied EPERM\n");
   EXPECT_EQ(Lines(Try("os.fork()")), "denied EPERM\n");
   EXPECT_EQ(Lines(Try("os.posix_spawn('/bin/true', ['true'], {})")), "denied EPERM\n");
   EXPECT_EQ(Lines(Try("os.setsid()")), "denied EPERM\n");
-  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_ptrace) + ", 16, os.getppid(), 0, 0))"), "(-1, 1)\n");
+  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_ptrace) + ", 16, os.getppid(), 0, 0))"),
+            "(-1, 1)\n");
   EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_unshare) + ", 0x10000000))"), "(-1, 1)\n");
-  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_mount) + ", b'a', b'/tmp', b'tmpfs', 0, 0))"), "(-1, 1)\n");
-  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_io_uring_setup) + ", 8, 0))"), "(-1, 1)\n");
-  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_prlimit64) + ", os.getppid(), 7, 0, 0))"), "(-1, 1)\n");
+  EXPECT_EQ(
+      Lines(libc + "print(c(" + std::to_string(SYS_mount) + ", b'a', b'/tmp', b'tmpfs', 0, 0))"),
+      "(-1, 1)\n");
+  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_io_uring_setup) + ", 8, 0))"),
+            "(-1, 1)\n");
+  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_prlimit64) + ", os.getppid(), 7, 0, 0))"),
+            "(-1, 1)\n");
 #if defined(__x86_64__)
   // The same call by its x32 number.
-  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_socket | 0x40000000) + ", 2, 1, 0))"), "(-1, 38)\n");
+  EXPECT_EQ(Lines(libc + "print(c(" + std::to_string(SYS_socket | 0x40000000) + ", 2, 1, 0))"),
+            "(-1, 38)\n");
 #endif
   // What it may: threads, signals to itself.
-  EXPECT_EQ(Lines("import threading,os\nt=threading.Thread(target=lambda:print('in',flush=True));t.start();t.join()\n"
-                  "os.kill(os.getpid(), 0); print('self')"), "in\nself\n");
+  EXPECT_EQ(Lines("import "
+                  "threading,os\nt=threading.Thread(target=lambda:print('in',flush=True));t.start()"
+                  ";t.join()\n"
+                  "os.kill(os.getpid(), 0); print('self')"),
+            "in\nself\n");
 }
 
 TEST_F(SandboxTest, InheritsNeitherDescriptorsNorEnvironment) {
@@ -143,7 +157,8 @@ TEST_F(SandboxTest, WritesOnlyToItsScratchFolderWhichIsRemoved) {
   ASSERT_NE(::mkdtemp(parent), nullptr);
   ::chmod(parent, 0777);
   scratch_parent_ = parent;
-  EXPECT_EQ(Lines("import os\nos.makedirs('a/b'); open('a/b/c','w').write('x'); print(os.environ['HOME']==os.getcwd())"),
+  EXPECT_EQ(Lines("import os\nos.makedirs('a/b'); open('a/b/c','w').write('x'); "
+                  "print(os.environ['HOME']==os.getcwd())"),
             "True\n");
   EXPECT_TRUE(std::filesystem::is_empty(parent));
   std::filesystem::remove(parent);
@@ -166,12 +181,15 @@ TEST_F(SandboxTest, EndsAtItsLimits) {
   EXPECT_EQ(cpu->signal, SIGXCPU);
 
   limits_.wall_time = absl::Milliseconds(400);
-  EXPECT_EQ(Run("import time; time.sleep(60)").status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Run("import time; time.sleep(60)").status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   ExpectNoChildren();
 }
 
 TEST_F(SandboxTest, AFloodOfTextIsBounded) {
-  auto result = Run("import sys\nfor i in range(200000): sys.stderr.write('e'*100); \nprint('x'*1000000)\nprint('end')");
+  auto result =
+      Run("import sys\nfor i in range(200000): sys.stderr.write('e'*100); "
+          "\nprint('x'*1000000)\nprint('end')");
   ASSERT_TRUE(result.ok());
   EXPECT_LE(result->error_text.size(), 8u << 10);
   EXPECT_EQ(lines_.substr(lines_.size() - 4), "end\n");
@@ -183,7 +201,8 @@ TEST_F(SandboxTest, CancelKillsAtOnceAndLeavesNoZombie) {
   std::chrono::steady_clock::time_point asked;
   SandboxRequest request;
   request.argv = {kPython, "-I", "-B", "-c",
-                  "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)"};
+                  "import signal,time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', "
+                  "flush=True)\ntime.sleep(60)"};
   auto result = RunSandboxed(
       request,
       [&](std::string_view) {  // the child says that it is up

@@ -27,26 +27,85 @@ constexpr uint32_t ArgLow(int n) {
 
 constexpr int kRefused[] = {
     // New programs of any kind are not needed; threads are (see clone below).
-    __NR_tkill, __NR_rt_sigqueueinfo, __NR_rt_tgsigqueueinfo, __NR_pidfd_send_signal,
-    __NR_pidfd_open, __NR_pidfd_getfd, __NR_setsid, __NR_setpgid,
+    __NR_tkill,
+    __NR_rt_sigqueueinfo,
+    __NR_rt_tgsigqueueinfo,
+    __NR_pidfd_send_signal,
+    __NR_pidfd_open,
+    __NR_pidfd_getfd,
+    __NR_setsid,
+    __NR_setpgid,
     // Looking into or steering other processes.
-    __NR_ptrace, __NR_process_vm_readv, __NR_process_vm_writev, __NR_kcmp, __NR_process_madvise,
-    __NR_perf_event_open, __NR_userfaultfd, __NR_personality,
+    __NR_ptrace,
+    __NR_process_vm_readv,
+    __NR_process_vm_writev,
+    __NR_kcmp,
+    __NR_process_madvise,
+    __NR_perf_event_open,
+    __NR_userfaultfd,
+    __NR_personality,
     // File systems and namespaces.
-    __NR_mount, __NR_umount2, __NR_pivot_root, __NR_chroot, __NR_setns, __NR_unshare,
-    __NR_open_tree, __NR_move_mount, __NR_fsopen, __NR_fsconfig, __NR_fsmount, __NR_fspick,
-    __NR_mount_setattr, __NR_quotactl, __NR_swapon, __NR_swapoff, __NR_open_by_handle_at,
-    __NR_name_to_handle_at, __NR_mknodat, __NR_fanotify_init,
+    __NR_mount,
+    __NR_umount2,
+    __NR_pivot_root,
+    __NR_chroot,
+    __NR_setns,
+    __NR_unshare,
+    __NR_open_tree,
+    __NR_move_mount,
+    __NR_fsopen,
+    __NR_fsconfig,
+    __NR_fsmount,
+    __NR_fspick,
+    __NR_mount_setattr,
+    __NR_quotactl,
+    __NR_swapon,
+    __NR_swapoff,
+    __NR_open_by_handle_at,
+    __NR_name_to_handle_at,
+    __NR_mknodat,
+    __NR_fanotify_init,
     // Ways around this filter, and the kernel itself.
-    __NR_io_uring_setup, __NR_io_uring_enter, __NR_io_uring_register, __NR_bpf, __NR_add_key,
-    __NR_request_key, __NR_keyctl, __NR_init_module, __NR_finit_module, __NR_delete_module,
-    __NR_kexec_load, __NR_reboot, __NR_syslog, __NR_acct, __NR_sethostname, __NR_setdomainname,
-    __NR_settimeofday, __NR_clock_settime, __NR_clock_adjtime, __NR_adjtimex, __NR_vhangup,
+    __NR_io_uring_setup,
+    __NR_io_uring_enter,
+    __NR_io_uring_register,
+    __NR_bpf,
+    __NR_add_key,
+    __NR_request_key,
+    __NR_keyctl,
+    __NR_init_module,
+    __NR_finit_module,
+    __NR_delete_module,
+    __NR_kexec_load,
+    __NR_reboot,
+    __NR_syslog,
+    __NR_acct,
+    __NR_sethostname,
+    __NR_setdomainname,
+    __NR_settimeofday,
+    __NR_clock_settime,
+    __NR_clock_adjtime,
+    __NR_adjtimex,
+    __NR_vhangup,
     // Becoming someone else.
-    __NR_setuid, __NR_setgid, __NR_setreuid, __NR_setregid, __NR_setresuid, __NR_setresgid,
-    __NR_setfsuid, __NR_setfsgid, __NR_setgroups, __NR_capset,
+    __NR_setuid,
+    __NR_setgid,
+    __NR_setreuid,
+    __NR_setregid,
+    __NR_setresuid,
+    __NR_setresgid,
+    __NR_setfsuid,
+    __NR_setfsgid,
+    __NR_setgroups,
+    __NR_capset,
 #if defined(__x86_64__)
-    __NR_fork, __NR_vfork, __NR_mknod, __NR_iopl, __NR_ioperm, __NR_modify_ldt, __NR_kexec_file_load,
+    __NR_fork,
+    __NR_vfork,
+    __NR_mknod,
+    __NR_iopl,
+    __NR_ioperm,
+    __NR_modify_ldt,
+    __NR_kexec_file_load,
     __NR_uselib,
 #endif
 };
@@ -60,11 +119,15 @@ class Assembler {
   void SkipUnlessEqual(uint32_t value, uint8_t skip) {
     Emit(BPF_JMP | BPF_JEQ | BPF_K, 0, skip, value);
   }
-  void SkipIfEqual(uint32_t value, uint8_t skip) { Emit(BPF_JMP | BPF_JEQ | BPF_K, skip, 0, value); }
+  void SkipIfEqual(uint32_t value, uint8_t skip) {
+    Emit(BPF_JMP | BPF_JEQ | BPF_K, skip, 0, value);
+  }
   void SkipUnlessAnyBit(uint32_t bits, uint8_t skip) {
     Emit(BPF_JMP | BPF_JSET | BPF_K, 0, skip, bits);
   }
-  void SkipIfAnyBit(uint32_t bits, uint8_t skip) { Emit(BPF_JMP | BPF_JSET | BPF_K, skip, 0, bits); }
+  void SkipIfAnyBit(uint32_t bits, uint8_t skip) {
+    Emit(BPF_JMP | BPF_JSET | BPF_K, skip, 0, bits);
+  }
 
   void Refuse(int call, int error) {
     SkipUnlessEqual(static_cast<uint32_t>(call), 1);

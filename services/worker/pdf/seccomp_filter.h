@@ -1,8 +1,8 @@
 // A seccomp filter for a child that computes and nothing else.
 //
 // It refuses (EPERM or EACCES) every socket, new processes, signals to others, ptrace, mounts,
-// namespaces, io_uring, kernel modules, keys and the like; a foreign architecture is killed. The rest is
-// allowed: the list of calls that an interpreter makes changes with each of its releases.
+// namespaces, io_uring, kernel modules, keys and the like; a foreign architecture is killed. The
+// rest is allowed: the list of calls that an interpreter makes changes with each of its releases.
 //
 // Thread safety: pure functions. Errors: none; installing is the caller's.
 #ifndef SERVICES_WORKER_PDF_SECCOMP_FILTER_H_

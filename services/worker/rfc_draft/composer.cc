@@ -16,7 +16,7 @@
 namespace slipstream::worker::rfc_draft {
 namespace {
 
-constexpr size_t kFigureContextCodePoints = 110;
+constexpr size_t kFigureContextCodePoints = 200;
 
 absl::string_view Absl(std::string_view text) { return {text.data(), text.size()}; }
 
@@ -24,8 +24,7 @@ std::string Sha256Hex(std::string_view text) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int size = 0;
   EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
-  return absl::BytesToHexString(
-      absl::string_view(reinterpret_cast<const char*>(digest), size));
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
 }
 
 std::string Capitalised(std::string text) {
@@ -53,8 +52,7 @@ std::string Composer::AddSection(const Section& section) {
   if (body.empty()) {
     if (section.missing.empty()) return "";
     missing_.push_back(WithSubject(section.missing));
-    body = absl::StrCat("*Open: the prompt does not say ",
-                        EscapeInline(missing_.back()), ".*\n");
+    body = absl::StrCat("*Open: the prompt does not say ", EscapeInline(missing_.back()), ".*\n");
   }
   const std::string heading = WithSubject(section.heading);
   draft_.section_headings.push_back(heading);
@@ -80,8 +78,8 @@ std::string Composer::Body(const Section& section) {
   return "";
 }
 
-// One sentence each on what is wrong, what is wanted and what is proposed: of each kind the one that
-// holds the most telling words for its length. The prompt's first sentence counts more.
+// One sentence each on what is wrong, what is wanted and what is proposed: of each kind the one
+// that holds the most telling words for its length. The prompt's first sentence counts more.
 std::string Composer::SummaryBody() const {
   static constexpr uint32_t kKinds[] = {Bit(Role::kContext) | Bit(Role::kProblem), Bit(Role::kGoal),
                                         Bit(Role::kProposal)};
@@ -202,28 +200,29 @@ std::string Composer::QuestionsBody(uint32_t roles) const {
 
 std::string Composer::Head() const {
   const std::string_view label = kOfflineLabel;
-  std::string out = absl::StrCat(
-      "---\ntitle: ", YamlQuoted(draft_.title), "\nnote: ", YamlQuoted(label),
-      "\ndrafter: offline\ntemplate: ", Absl(shape_.name), "\nsubject: ",
-      YamlQuoted(topic_.subject), "\nkeywords: ",
-      YamlQuoted(absl::StrJoin(topic_.key_phrases, ", ")),
-      "\nprompt_sha256: ", Sha256Hex(request_.prompt), "\n---\n\n");
+  std::string out =
+      absl::StrCat("---\ntitle: ", YamlQuoted(draft_.title), "\nnote: ", YamlQuoted(label),
+                   "\ndrafter: offline\ntemplate: ", Absl(shape_.name),
+                   "\nsubject: ", YamlQuoted(topic_.subject),
+                   "\nkeywords: ", YamlQuoted(absl::StrJoin(topic_.key_phrases, ", ")),
+                   "\nprompt_sha256: ", Sha256Hex(request_.prompt), "\n---\n\n");
   absl::StrAppend(&out, "# ", EscapeInline(draft_.title), "\n\n> **", Absl(label),
                   ".** Every statement below is a sentence of the prompt, sorted by cue words. "
                   "What the prompt leaves out is asked under Open questions.\n\n");
   absl::StrAppend(&out, "| | |\n| --- | --- |\n| Subject | ", EscapeInline(topic_.subject),
                   " |\n| Template | ", Absl(shape_.label), " |\n");
   if (!topic_.key_phrases.empty()) {
-    absl::StrAppend(&out, "| Key phrases | ",
-                    EscapeInline(absl::StrJoin(topic_.key_phrases, ", ")), " |\n");
+    absl::StrAppend(&out, "| Key phrases | ", EscapeInline(absl::StrJoin(topic_.key_phrases, ", ")),
+                    " |\n");
   }
   for (const Sorted& one : sorted_) {
     if (one.instruction) {
       absl::StrAppend(&out, "| Asked for | ", EscapeInline(one.sentence->text), " |\n");
     }
   }
-  absl::StrAppend(&out, "| Prompt | ", sorted_.size(), sorted_.size() == 1 ? " sentence, " : " sentences, ",
-                  prompt_.word_count, prompt_.word_count == 1 ? " word" : " words", " |\n\n");
+  absl::StrAppend(&out, "| Prompt | ", sorted_.size(),
+                  sorted_.size() == 1 ? " sentence, " : " sentences, ", prompt_.word_count,
+                  prompt_.word_count == 1 ? " word" : " words", " |\n\n");
   return out;
 }
 
@@ -240,7 +239,8 @@ Draft Composer::Finish() {
   draft_.subject = topic_.subject;
   draft_.key_phrases = topic_.key_phrases;
   draft_.markdown = Head() + body_;
-  while (draft_.markdown.size() > 1 && draft_.markdown.rfind("\n\n") == draft_.markdown.size() - 2) {
+  while (draft_.markdown.size() > 1 &&
+         draft_.markdown.rfind("\n\n") == draft_.markdown.size() - 2) {
     draft_.markdown.pop_back();
   }
   draft_.word_count = static_cast<int>(SplitWords(draft_.markdown).size());

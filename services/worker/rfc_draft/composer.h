@@ -23,7 +23,8 @@ class Composer {
   Composer(const DraftRequest& request, const Template& shape, const Prompt& prompt,
            const Topic& topic, const std::string& title);
 
-  // Appends the section and returns its heading; empty when nothing fills it and it may be left out.
+  // Appends the section and returns its heading; empty when nothing fills it and it may be left
+  // out.
   std::string AddSection(const Section& section);
 
   // Call once, after all sections.

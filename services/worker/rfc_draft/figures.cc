@@ -13,14 +13,17 @@ struct Sign {
   std::string_view mark;
   std::string_view unit;
 };
-constexpr Sign kCurrencies[] = {{"€", "EUR"}, {"$", "USD"}, {"£", "GBP"}, {"¥", "JPY"}, {"₹", "INR"}};
+constexpr Sign kCurrencies[] = {
+    {"€", "EUR"}, {"$", "USD"}, {"£", "GBP"}, {"¥", "JPY"}, {"₹", "INR"}};
 constexpr std::string_view kUnits[] = {
-    "b",     "bps",  "bytes", "eur",  "gb",   "gbit", "gbps",  "gib",    "ghz",     "gbp",  "h",
-    "hour",  "hours", "hrs",  "k",    "kb",   "kib",  "kbit",  "kw",     "kwh",     "m",    "mb",
-    "mbit",  "mbps", "mhz",   "mib",  "min",  "mins", "minute", "minutes", "ms",    "ns",   "pb",
-    "pct",   "percent", "qps", "rpm", "rps",  "s",    "sec",   "second", "seconds", "secs", "tb",
-    "tib",   "tps",  "usd",   "us",   "utc",  "cet",  "cest",  "µs",     "x",       "day",  "days",
-    "week",  "weeks", "month", "months", "year", "years", "million", "billion", "thousand", "am", "pm"};
+    "b",        "bps",    "bytes",   "eur",   "gb",     "gbit",    "gbps",  "gib",     "ghz",
+    "gbp",      "h",      "hour",    "hours", "hrs",    "k",       "kb",    "kib",     "kbit",
+    "kw",       "kwh",    "m",       "mb",    "mbit",   "mbps",    "mhz",   "mib",     "min",
+    "mins",     "minute", "minutes", "ms",    "ns",     "pb",      "pct",   "percent", "qps",
+    "rpm",      "rps",    "s",       "sec",   "second", "seconds", "secs",  "tb",      "tib",
+    "tps",      "usd",    "us",      "utc",   "cet",    "cest",    "µs",    "x",       "day",
+    "days",     "week",   "weeks",   "month", "months", "year",    "years", "million", "billion",
+    "thousand", "am",     "pm"};
 constexpr std::string_view kScales[] = {"million", "billion", "thousand", "k", "m"};
 
 bool IsUnit(std::string_view folded) {
@@ -81,7 +84,8 @@ std::vector<Figure> FindFigures(std::string_view sentence) {
     if (figure.unit.empty() && !attached.empty()) {
       const std::string folded = Fold(attached);
       // 200ms, 30k, 5x, 1200req/s; but not 3rd, 2nd, 4th, 1st.
-      if (folded != "st" && folded != "nd" && folded != "rd" && folded != "th") figure.unit = attached;
+      if (folded != "st" && folded != "nd" && folded != "rd" && folded != "th")
+        figure.unit = attached;
       if (figure.unit.size() > 1 && (figure.unit[0] == '-' || figure.unit[0] == '/')) {
         figure.unit.erase(0, 1);
       }
@@ -89,8 +93,8 @@ std::vector<Figure> FindFigures(std::string_view sentence) {
     const bool follows = next < words.size() && !words[next].after_break;
     if (follows && (figure.unit.empty() || figure.unit == "EUR" || figure.unit == "USD")) {
       const Word& after = words[next];
-      const bool scale = std::find(std::begin(kScales), std::end(kScales), after.folded) !=
-                         std::end(kScales);
+      const bool scale =
+          std::find(std::begin(kScales), std::end(kScales), after.folded) != std::end(kScales);
       if (scale) {
         figure.value += " " + after.text;
         ++next;

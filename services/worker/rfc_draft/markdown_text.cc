@@ -41,18 +41,25 @@ void EscapePlain(std::string_view text, std::string* out) {
       case '&':
         *out += "&amp;";
         break;
-      case '\\': case '`': case '*': case '[': case ']': case '|': case '~':
+      case '\\':
+      case '`':
+      case '*':
+      case '[':
+      case ']':
+      case '|':
+      case '~':
         *out += '\\';
         *out += c;
         break;
       case '_': {
-        const bool inside = i > 0 && i + 1 < text.size() && IsWordByte(text[i - 1]) &&
-                            IsWordByte(text[i + 1]);
+        const bool inside =
+            i > 0 && i + 1 < text.size() && IsWordByte(text[i - 1]) && IsWordByte(text[i + 1]);
         if (!inside) *out += '\\';
         *out += c;
         break;
       }
-      case '\n': case '\t':
+      case '\n':
+      case '\t':
         *out += ' ';
         break;
       default:

@@ -9,8 +9,8 @@
 
 namespace slipstream::worker::rfc_draft {
 
-// One line of text, with the code marks of prompt.h as code spans. Safe in a paragraph, a list item,
-// a heading and (pipes are escaped) a table cell.
+// One line of text, with the code marks of prompt.h as code spans. Safe in a paragraph, a list
+// item, a heading and (pipes are escaped) a table cell.
 std::string EscapeInline(std::string_view text);
 
 // A fenced code block that its content cannot close.

@@ -1,8 +1,8 @@
 // Writes an outline from the prompt's own sentences, without a language model.
 //
 // It invents nothing: it finds the subject, sorts the prompt's sentences into the sections of the
-// template by cue words, numbers the requirements, collects the figures, and asks for what the prompt
-// leaves out. Deterministic: the same request gives the same bytes.
+// template by cue words, numbers the requirements, collects the figures, and asks for what the
+// prompt leaves out. Deterministic: the same request gives the same bytes.
 #ifndef SERVICES_WORKER_RFC_DRAFT_OFFLINE_DRAFTER_H_
 #define SERVICES_WORKER_RFC_DRAFT_OFFLINE_DRAFTER_H_
 

@@ -48,7 +48,8 @@ TEST(OfflineDrafter, SortsAPromptIntoSections) {
   EXPECT_TRUE(Has(md, "\n# RFC: ")) << md;
   EXPECT_TRUE(Has(md, "## Problem: " + draft.subject)) << md;
   EXPECT_TRUE(Has(SectionOf(md, "Problem"), "fails twice a week"));
-  EXPECT_TRUE(Has(SectionOf(md, "Requirements"), "| R1 | MUST | The export must finish within 90 min"));
+  EXPECT_TRUE(
+      Has(SectionOf(md, "Requirements"), "| R1 | MUST | The export must finish within 90 min"));
   EXPECT_TRUE(Has(SectionOf(md, "Requirements"), "| MUST NOT | A failed invoice must not stop"));
   EXPECT_TRUE(Has(SectionOf(md, "Proposal"), "one task per invoice"));
   EXPECT_TRUE(Has(SectionOf(md, "Alternatives"), "ten shards"));
@@ -72,7 +73,8 @@ TEST(OfflineDrafter, AsksForWhatThePromptLeavesOut) {
   EXPECT_TRUE(Has(SectionOf(draft.markdown, "Open questions"), "The prompt does not say"));
   EXPECT_TRUE(Has(SectionOf(draft.markdown, "Risks"), "Open: the prompt does not say"));
   EXPECT_FALSE(Has(SectionOf(draft.markdown, "Problem"), "Open:"));
-  EXPECT_TRUE(Has(MustDraft("The export must be fast.").markdown, "R1 says \"fast\" without a figure"));
+  EXPECT_TRUE(
+      Has(MustDraft("The export must be fast.").markdown, "R1 says \"fast\" without a figure"));
 }
 
 TEST(OfflineDrafter, IsDeterministicAndFollowsEveryWord) {
@@ -88,7 +90,8 @@ TEST(OfflineDrafter, IsDeterministicAndFollowsEveryWord) {
     int checked = 0;
     for (std::string word; words >> word;) {
       at = prompt.find(word, at);
-      const bool telling = word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
+      const bool telling =
+          word.find_first_not_of("abcdefghijklmnopqrstuvwxyz") == std::string::npos;
       if (telling && ++checked % 7 == 0) {
         std::string changed = prompt;
         changed.replace(at, word.size(), "zebra");
@@ -102,9 +105,9 @@ TEST(OfflineDrafter, IsDeterministicAndFollowsEveryWord) {
 
 TEST(OfflineDrafter, LosesNoSentence) {
   const std::string md = MustDraft(ReadPrompt("session_tokens.txt"), "decision").markdown;
-  for (const char* part : {"14 accounts were abused", "type a password more often", "signed with EdDSA",
-                           "about 40 bytes each", "22,000 requests/s", "it does not help with theft",
-                           "new keys are not seen", "watch app"}) {
+  for (const char* part : {"14 accounts were abused", "type a password more often",
+                           "signed with EdDSA", "about 40 bytes each", "22,000 requests/s",
+                           "it does not help with theft", "new keys are not seen", "watch app"}) {
     EXPECT_TRUE(Has(md, part)) << part;
   }
 }
@@ -133,7 +136,8 @@ TEST(OfflineDrafter, MarkdownAndHtmlOfThePromptAreInert) {
       "<script>alert(1)</script> and <img src=x onerror=alert(1)> must | break.\n\n"
       "<iframe src=\"file:///etc/passwd\"></iframe>\n\n"
       "A [link](javascript:alert(1)) should \\`not\\` be *live*.\n\n"
-      "```\n</code><script>x</script>\n````\n~~~\n\n---\nnote: forged\n---\n# Forged heading <b>\n\n"
+      "```\n</code><script>x</script>\n````\n~~~\n\n---\nnote: forged\n---\n# Forged heading "
+      "<b>\n\n"
       "1. &lt;script&gt; `<i>`| x\n\n| a |\n|---|\n| <u> |\n";
   for (std::string_view shape : TemplateNames()) {
     const Draft draft = MustDraft(evil, std::string(shape), "<h1>\"T\"\n---\nx: y");
@@ -141,7 +145,8 @@ TEST(OfflineDrafter, MarkdownAndHtmlOfThePromptAreInert) {
     auto document = CmarkDocument::Parse(body, CmarkDocument::Tables::kOn);
     ASSERT_TRUE(document.ok());
     const std::string html = document->ToHtml();
-    for (const char* tag : {"<script", "<img", "<iframe", "<b>", "<u>", "<a ", "<i>", "javascript:alert(1)\""}) {
+    for (const char* tag :
+         {"<script", "<img", "<iframe", "<b>", "<u>", "<a ", "<i>", "javascript:alert(1)\""}) {
       EXPECT_FALSE(Has(html, tag)) << tag << "\n" << html;
     }
     // Nothing of the prompt becomes a heading of the draft.
@@ -169,9 +174,9 @@ TEST(OfflineDrafter, RefusesWhatItCannotDraft) {
 TEST(OfflineDrafter, ReportsProgressAndStopsWhenCancelled) {
   std::vector<int> percents;
   std::stop_source source;
-  const auto draft = DraftOffline({ReadPrompt("invoice_export.txt"), "", "standard"},
-                                  [&](int percent, std::string_view) { percents.push_back(percent); },
-                                  source.get_token());
+  const auto draft = DraftOffline(
+      {ReadPrompt("invoice_export.txt"), "", "standard"},
+      [&](int percent, std::string_view) { percents.push_back(percent); }, source.get_token());
   ASSERT_TRUE(draft.ok());
   EXPECT_GT(percents.size(), 8u);
   EXPECT_TRUE(std::is_sorted(percents.begin(), percents.end()));
@@ -180,7 +185,9 @@ TEST(OfflineDrafter, ReportsProgressAndStopsWhenCancelled) {
   std::stop_source stopped;
   const auto cancelled = DraftOffline(
       {ReadPrompt("invoice_export.txt"), "", "standard"},
-      [&](int percent, std::string_view) { if (percent >= 45) stopped.request_stop(); },
+      [&](int percent, std::string_view) {
+        if (percent >= 45) stopped.request_stop();
+      },
       stopped.get_token());
   EXPECT_EQ(cancelled.status().code(), absl::StatusCode::kCancelled);
 }
@@ -188,8 +195,8 @@ TEST(OfflineDrafter, ReportsProgressAndStopsWhenCancelled) {
 // Bytes that tend to break parsers, at the largest size: never more than seconds, never a crash.
 TEST(OfflineDrafter, LargestAndRandomPromptsAreBounded) {
   std::vector<std::string> prompts = {std::string(kMaxPromptBytes, 'a')};
-  for (const char* unit : {"word ", "[", "> ", "- ", "*a ", "must 5 ms. ", "`a", "A? ", "| x ", "日本", "1. x\n",
-                           "# h\n", "<b>", "![a](b)", "\xff"}) {
+  for (const char* unit : {"word ", "[", "> ", "- ", "*a ", "must 5 ms. ", "`a", "A? ", "| x ",
+                           "日本", "1. x\n", "# h\n", "<b>", "![a](b)", "\xff"}) {
     std::string text;
     while (text.size() + 10 < kMaxPromptBytes) text += unit;
     prompts.push_back(text);
@@ -198,7 +205,8 @@ TEST(OfflineDrafter, LargestAndRandomPromptsAreBounded) {
   for (int i = 0; i < 200; ++i) {
     std::string text;
     for (int n = 0; n < 400; ++n) {
-      static constexpr std::string_view kAlphabet = "ab *_`#<>&[]()!|~-+.\n\n1\"\\:\xEE\x80\xC3\xA9";
+      static constexpr std::string_view kAlphabet =
+          "ab *_`#<>&[]()!|~-+.\n\n1\"\\:\xEE\x80\xC3\xA9";
       text += kAlphabet[random() % kAlphabet.size()];
     }
     prompts.push_back("x" + text);
@@ -206,7 +214,8 @@ TEST(OfflineDrafter, LargestAndRandomPromptsAreBounded) {
   for (const std::string& prompt : prompts) {
     const auto start = std::chrono::steady_clock::now();
     const Draft draft = MustDraft(prompt, "technical");
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5)) << prompt.substr(0, 20);
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5))
+        << prompt.substr(0, 20);
     EXPECT_LT(draft.markdown.size(), 8 * kMaxPromptBytes);
     const std::string body = draft.markdown.substr(draft.markdown.find("\n---\n\n") + 6);
     auto document = CmarkDocument::Parse(body, CmarkDocument::Tables::kOn);

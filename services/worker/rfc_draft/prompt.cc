@@ -37,8 +37,8 @@ std::string InlineText(cmark_node* block) {
       const cmark_node_type left = cmark_node_get_type(at);
       if (left == CMARK_NODE_LINK || left == CMARK_NODE_IMAGE) {
         url = cmark_node_get_url(at);
-        const bool told = out.size() >= url.size() &&
-                          out.compare(out.size() - url.size(), url.size(), url) == 0;
+        const bool told =
+            out.size() >= url.size() && out.compare(out.size() - url.size(), url.size(), url) == 0;
         if (!url.empty() && !told) out += " (" + url + ")";
       }
       if (cmark_node* next = cmark_node_next(at)) {
@@ -70,8 +70,8 @@ bool IsInListItem(cmark_node* node) {
 
 bool EndsInAbbreviation(std::string_view text) {
   static constexpr std::string_view kAbbreviations[] = {
-      "approx", "cf", "dr", "e.g", "eg", "etc", "fig", "i.e", "ie", "incl", "max", "min",
-      "mr",     "mrs", "ms", "no", "nr", "p",  "resp", "sec", "st", "vs"};
+      "approx", "cf", "dr",  "e.g", "eg", "etc", "fig", "i.e",  "ie",  "incl", "max",
+      "min",    "mr", "mrs", "ms",  "no", "nr",  "p",   "resp", "sec", "st",   "vs"};
   const size_t space = text.find_last_of(" (\n");
   const std::string last = Fold(text.substr(space == std::string_view::npos ? 0 : space + 1));
   return std::find(std::begin(kAbbreviations), std::end(kAbbreviations), last) !=
@@ -92,7 +92,8 @@ class Collector {
     while (!heading_.empty() && heading_.back() == ':') heading_.pop_back();
     heading_ = Trim(heading_);
     if (heading_.empty()) return;
-    if (prompt_->headings.empty() && prompt_->sentences.empty()) prompt_->opening_heading = heading_;
+    if (prompt_->headings.empty() && prompt_->sentences.empty())
+      prompt_->opening_heading = heading_;
     prompt_->headings.push_back(heading_);
   }
 
@@ -217,7 +218,7 @@ absl::StatusOr<Prompt> ParsePrompt(std::string_view text) {
   Prompt prompt;
   Collector collector(&prompt);
   std::unique_ptr<cmark_iter, decltype(&cmark_iter_free)> iter(cmark_iter_new(document->root()),
-                                                              &cmark_iter_free);
+                                                               &cmark_iter_free);
   for (cmark_event_type event; (event = cmark_iter_next(iter.get())) != CMARK_EVENT_DONE;) {
     if (event != CMARK_EVENT_ENTER) continue;
     cmark_node* node = cmark_iter_get_node(iter.get());

@@ -27,9 +27,9 @@ bool IsDocumentNoun(std::string_view w) {
 std::string WithoutKind(std::string_view text) {
   const std::vector<Word> words = SplitWords(text);
   size_t at = 0;
-  while (at < words.size() && (IsDocumentNoun(words[at].folded) ||
-                               (at > 0 && words[at].folded.find_first_not_of("0123456789") ==
-                                              std::string::npos))) {
+  while (at < words.size() &&
+         (IsDocumentNoun(words[at].folded) ||
+          (at > 0 && words[at].folded.find_first_not_of("0123456789") == std::string::npos))) {
     ++at;
   }
   if (at == 0 || at >= words.size() || !words[at].after_break) return std::string(text);
@@ -85,7 +85,7 @@ bool IsGenericHeading(std::string_view heading) {
 }
 
 struct Candidate {
-  std::string shown;   // as first written
+  std::string shown;  // as first written
   std::string folded;
   size_t word_count = 0;
   int times = 0;

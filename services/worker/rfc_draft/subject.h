@@ -1,7 +1,7 @@
 // What a prompt is about: its subject and its key phrases, by frequency and position.
 //
-// The score is in the manner of RAKE (Rose et al. 2010): candidates are runs of telling words between
-// words that say little; here weighted by where they stand. Thread safety: pure functions.
+// The score is in the manner of RAKE (Rose et al. 2010): candidates are runs of telling words
+// between words that say little; here weighted by where they stand. Thread safety: pure functions.
 #ifndef SERVICES_WORKER_RFC_DRAFT_SUBJECT_H_
 #define SERVICES_WORKER_RFC_DRAFT_SUBJECT_H_
 
@@ -17,8 +17,8 @@ namespace slipstream::worker::rfc_draft {
 inline constexpr size_t kMaxKeyPhrases = 8;
 
 struct Topic {
-  std::string subject;                   // never empty for a prompt with a visible character
-  std::vector<std::string> key_phrases;  // most telling first
+  std::string subject;                     // never empty for a prompt with a visible character
+  std::vector<std::string> key_phrases;    // most telling first
   std::map<std::string, int> word_counts;  // folded telling word -> times
 };
 

@@ -30,8 +30,7 @@ constexpr Section kStandard[] = {
 
 constexpr Section kTechnical[] = {
     {"Summary", Fill::kSummary, 0, ""},
-    {"Context and problem: {subject}", Fill::kSentences,
-     Bit(Role::kContext) | Bit(Role::kProblem),
+    {"Context and problem: {subject}", Fill::kSentences, Bit(Role::kContext) | Bit(Role::kProblem),
      "which technical problem “{subject}” is to solve"},
     {"Goals and measures", Fill::kSentences, Bit(Role::kGoal) | Bit(Role::kMeasure),
      "which figures (latency, throughput, errors, cost) “{subject}” is to reach"},

@@ -50,7 +50,8 @@ TEST(Words, CleansWhatCouldDeceiveAReader) {
 
 TEST(Sentences, EndWhereAReaderEndsThem) {
   const auto sentences = SplitSentences(
-      "It takes approx. 4.5 hours, e.g. on Mondays. Why? \"Because.\" See v1.2 of it! 終わり。次の文。");
+      "It takes approx. 4.5 hours, e.g. on Mondays. Why? \"Because.\" See v1.2 of it! "
+      "終わり。次の文。");
   ASSERT_EQ(sentences.size(), 6u) << testing::PrintToString(sentences);
   EXPECT_EQ(sentences[0], "It takes approx. 4.5 hours, e.g. on Mondays.");
   EXPECT_EQ(sentences[4], "終わり。");

@@ -16,10 +16,11 @@ bool IsWordCodePoint(uint32_t c) {
   }
   if (InRange(c, 0x80, 0xBF)) return c == 0xAA || c == 0xB5 || c == 0xBA;
   if (c == 0xD7 || c == 0xF7) return false;
-  return !InRange(c, 0x2000, 0x2BFF) && !InRange(c, 0x3000, 0x303F) && !InRange(c, 0xFE00, 0xFE6F) &&
-         !InRange(c, 0xFF00, 0xFF0F) && !InRange(c, 0xFF1A, 0xFF20) && !InRange(c, 0xFF3B, 0xFF40) &&
-         !InRange(c, 0xFF5B, 0xFF65) && !InRange(c, 0xE000, 0xF8FF) && !InRange(c, 0xFFF0, 0xFFFF) &&
-         !InRange(c, 0x1F000, 0x1FAFF);
+  return !InRange(c, 0x2000, 0x2BFF) && !InRange(c, 0x3000, 0x303F) &&
+         !InRange(c, 0xFE00, 0xFE6F) && !InRange(c, 0xFF00, 0xFF0F) &&
+         !InRange(c, 0xFF1A, 0xFF20) && !InRange(c, 0xFF3B, 0xFF40) &&
+         !InRange(c, 0xFF5B, 0xFF65) && !InRange(c, 0xE000, 0xF8FF) &&
+         !InRange(c, 0xFFF0, 0xFFFF) && !InRange(c, 0x1F000, 0x1FAFF);
 }
 
 // Joins two word characters into one word: well-known, O'Neil, task_queue.v1, and/or.
@@ -68,7 +69,7 @@ uint32_t NextCodePoint(std::string_view text, size_t* at) {
   const unsigned char lead = byte(*at);
   ++*at;
   if (lead < 0x80) return lead;
-  const size_t more = lead >= 0xF0 && lead < 0xF5 ? 3
+  const size_t more = lead >= 0xF0 && lead < 0xF5   ? 3
                       : lead >= 0xE0 && lead < 0xF0 ? 2
                       : lead >= 0xC2 && lead < 0xE0 ? 1
                                                     : 0;
@@ -130,7 +131,8 @@ std::string CleanText(std::string_view text) {
 std::string Fold(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (size_t at = 0; at < text.size();) AppendCodePoint(FoldCodePoint(NextCodePoint(text, &at)), &out);
+  for (size_t at = 0; at < text.size();)
+    AppendCodePoint(FoldCodePoint(NextCodePoint(text, &at)), &out);
   return out;
 }
 

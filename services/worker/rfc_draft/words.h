@@ -1,4 +1,5 @@
-// Words of a text in any script: what counts as a word, how it is folded, and which words say little.
+// Words of a text in any script: what counts as a word, how it is folded, and which words say
+// little.
 //
 // Thread safety: pure functions.
 #ifndef SERVICES_WORKER_RFC_DRAFT_WORDS_H_
