@@ -76,6 +76,12 @@ bool JsonMessageReader::Deeper() {
   return Fail(absl::StrCat("is nested deeper than ", kMaxJsonDepth_count, " levels"));
 }
 
+bool JsonMessageReader::DeeperOnWire() {
+  if (++wire_depth_ <= kMaxWireDepth_count) return true;
+  return Fail(absl::StrCat("is nested too deep: more than ", kMaxWireDepth_count,
+                           " messages within one another when encoded"));
+}
+
 bool JsonMessageReader::Under(std::string part) {
   fault_path_.push_back(std::move(part));
   return false;
@@ -93,35 +99,6 @@ absl::Status JsonMessageReader::Finish(bool ok) {
   return status::FieldError(path, message);
 }
 
-bool JsonMessageReader::SkipValue() {
-  std::string_view text;
-  switch (lexer_.Peek()) {
-    case '{': {
-      absl::flat_hash_set<std::string> seen;
-      return ReadMembers([&](std::string_view key) {
-        std::string name(key);
-        const bool fresh = seen.insert(name).second;
-        return (fresh ? SkipValue() : Fail("is given twice")) || Under(std::move(name));
-      });
-    }
-    case '[':
-      return ReadElements([&] { return SkipValue(); });
-    case '"':
-      return lexer_.ReadString(&scratch_, &text);
-    case 't':
-      return lexer_.ReadWord("true");
-    case 'f':
-      return lexer_.ReadWord("false");
-    case 'n':
-      return lexer_.ReadWord("null");
-    case '-':
-    case '0' ... '9':
-      return lexer_.ReadNumber(&text);
-    default:
-      return lexer_.Expected("a value");
-  }
-}
-
 bool JsonMessageReader::ReadMessage(Message* message) {
   const Descriptor& type = *message->GetDescriptor();
   switch (type.well_known_type()) {
@@ -130,6 +107,9 @@ bool JsonMessageReader::ReadMessage(Message* message) {
       return ReadObject(message, "");
     case Descriptor::WELLKNOWNTYPE_STRUCT:
       if (lexer_.Peek() != '{') return Fail("must be an object");
+      if (message->GetReflection() == google::protobuf::Struct::GetReflection()) {
+        return ReadStruct(static_cast<google::protobuf::Struct*>(message));
+      }
       return ReadMap(*type.FindFieldByNumber(1), message);
     case Descriptor::WELLKNOWNTYPE_LISTVALUE:
       if (lexer_.Peek() != '[') return Fail("must be a list");
@@ -144,10 +124,7 @@ bool JsonMessageReader::ReadMessage(Message* message) {
 }
 
 bool JsonMessageReader::ReadSubMessage(Message* message) {
-  if (++wire_depth_ > kMaxWireDepth_count) {
-    return Fail(absl::StrCat("is nested too deep: more than ", kMaxWireDepth_count,
-                             " messages within one another when encoded"));
-  }
+  if (!DeeperOnWire()) return false;
   const bool ok = ReadMessage(message);
   --wire_depth_;
   return ok;
@@ -225,10 +202,7 @@ bool JsonMessageReader::ReadMap(const FieldDescriptor& field, Message* message) 
   const bool takes_null = TakesNull(value_field);
   const bool value_is_message = value_field.cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
   absl::flat_hash_set<std::string> seen;  // by the key's value: "1" and "1.0" of an int32 are one
-  if (++wire_depth_ > kMaxWireDepth_count) {
-    return Fail(absl::StrCat("is nested too deep: more than ", kMaxWireDepth_count,
-                             " messages within one another when encoded"));
-  }
+  if (!DeeperOnWire()) return false;
   const bool ok = ReadMembers([&](std::string_view key) {
     Message* entry = reflection.AddMessage(message, &field);
     const Reflection& entries = *entry->GetReflection();

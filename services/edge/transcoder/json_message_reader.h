@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/struct.pb.h"
 #include "services/edge/transcoder/json_lexer.h"
 
 namespace slipstream::edge {
@@ -53,8 +54,14 @@ class JsonMessageReader {
   // google.protobuf.Value, Any, and the ones that are text.
   bool ReadStructValue(google::protobuf::Message* value);
   bool ReadAny(google::protobuf::Message* any);
+  // The generated Struct family, without reflection: the body of most tasks.
+  bool ReadStruct(google::protobuf::Struct* fields);
+  bool ReadStructMember(google::protobuf::Value* value);
+  bool ReadStructList(google::protobuf::ListValue* list);
   bool ReadTextual(google::protobuf::Message* message);
 
+  // One more message is open on the wire; false beyond the bound. The caller takes it back.
+  bool DeeperOnWire();
   bool Deeper();  // one object or list more is open
   bool Fail(std::string message);
   bool Under(std::string part);  // adds a part to the fault's path; always false

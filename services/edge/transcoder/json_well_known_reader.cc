@@ -10,6 +10,12 @@
 
 namespace slipstream::edge {
 
+namespace {
+
+constexpr size_t kMaxShownKey_bytes = 64;
+
+}  // namespace
+
 using google::protobuf::Descriptor;
 using google::protobuf::Message;
 
@@ -48,6 +54,47 @@ bool JsonMessageReader::ReadStructValue(Message* value) {
     default:
       return lexer_.Expected("a value");
   }
+}
+
+bool JsonMessageReader::ReadStruct(google::protobuf::Struct* fields) {
+  if (!DeeperOnWire()) return false;  // the map's entry
+  auto& map = *fields->mutable_fields();
+  const bool ok = ReadMembers([&](std::string_view key) {
+    const auto [entry, fresh] = map.try_emplace(std::string(key));
+    const bool read = fresh ? ReadStructMember(&entry->second) : Fail("is given twice");
+    return read || Under(entry->first.substr(0, kMaxShownKey_bytes));
+  });
+  --wire_depth_;
+  return ok;
+}
+
+bool JsonMessageReader::ReadStructList(google::protobuf::ListValue* list) {
+  return ReadElements([&] { return ReadStructMember(list->add_values()); });
+}
+
+bool JsonMessageReader::ReadStructMember(google::protobuf::Value* value) {
+  if (!DeeperOnWire()) return false;
+  bool ok;
+  switch (lexer_.Peek()) {
+    case '{':
+      ok = DeeperOnWire() && ReadStruct(value->mutable_struct_value());
+      --wire_depth_;
+      break;
+    case '[':
+      ok = DeeperOnWire() && ReadStructList(value->mutable_list_value());
+      --wire_depth_;
+      break;
+    case '"': {
+      std::string_view text;
+      ok = lexer_.ReadString(&scratch_, &text);
+      if (ok) value->set_string_value(text.data(), text.size());
+      break;
+    }
+    default:
+      ok = ReadStructValue(value);
+  }
+  --wire_depth_;
+  return ok;
 }
 
 bool JsonMessageReader::ReadTextual(Message* message) {
