@@ -52,7 +52,7 @@ absl::Status SystemError(const char* what, int error) {
   return status::Error(
       absl::StatusCode::kInternal, "SANDBOX_FAILED",
       absl::StrCat("The sandbox could not be set up (", what, ": ", strerror(error),
-                   "); see the worker's README under PDF sandbox."));
+                   "); see services/worker/pdf/README.md."));
 }
 
 // The child may become nobody only if this process can still kill it then.
