@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "services/task_queue/task_state.h"
 
@@ -127,8 +128,9 @@ Figures QueueFigures::Read(absl::Time now) const {
     out.retry_ratio = static_cast<double>(sum.retried) / static_cast<double>(sum.leased);
   }
   for (const auto& [key, group] : failures_) out.failures.push_back(group);
-  std::stable_sort(out.failures.begin(), out.failures.end(),
-                   [](const auto& a, const auto& b) { return a.count > b.count; });
+  std::sort(out.failures.begin(), out.failures.end(), [](const auto& a, const auto& b) {
+    return std::tie(b.count, a.task_type, a.reason) < std::tie(a.count, b.task_type, b.reason);
+  });
   out.stale_refused_count = stale_refused_count_;
   return out;
 }

@@ -1,0 +1,90 @@
+// TaskQueueEngine: the queue as users and administrators see it, and what time does to it.
+//
+// Submit, read, cancel, restart, clean up, figures. Every task is looked at through MayAccess
+// (caller.h): another's task does not exist. What workers do is in worker_sessions.h.
+//
+// Nothing here sleeps: the module calls Tick() and Dispatch() in loops of its own.
+//
+// Thread safety: all methods from any thread, except that one Tick runs at a time.
+// Errors: as submit_check.h and task_store.h say; UNAVAILABLE, reason DRAINING, with a retry delay
+// for submits at the end of the process.
+#ifndef SERVICES_TASK_QUEUE_TASK_QUEUE_ENGINE_H_
+#define SERVICES_TASK_QUEUE_TASK_QUEUE_ENGINE_H_
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "services/task_queue/caller.h"
+#include "services/task_queue/queue_figures.h"
+#include "services/task_queue/submit_check.h"
+#include "services/task_queue/task_store.h"
+#include "services/task_queue/worker_sessions.h"
+
+namespace slipstream::task_queue {
+
+inline constexpr size_t kMaxBulkCount = 100;
+inline constexpr int kMaxSweepCount = 1'000;
+
+struct BulkTasks {
+  std::vector<TaskRecord> tasks;
+  std::vector<std::string> missing_task_ids;
+};
+
+struct QueueReport {
+  StoreStats store;
+  Figures figures;
+  std::vector<SessionInfo> workers;
+  std::string_view store_name;
+};
+
+class TaskQueueEngine {
+ public:
+  struct Deps {
+    TaskStore& store;
+    const clock::Clock& clock;
+    random::Random& random;
+    TaskTypeRegistry& registry;
+    QueueFigures& figures;
+    TaskSignals& signals;
+    WorkerSessions& sessions;
+  };
+  TaskQueueEngine(Deps deps, SubmitLimits limits) : deps_(deps), limits_(limits) {}
+
+  Async<absl::StatusOr<TaskRecord>> Submit(const Caller& caller, const SubmitSpec& spec);
+  // One result per spec, at most kMaxBulkCount. With `all_or_nothing` either all are accepted or
+  // none.
+  Async<absl::StatusOr<std::vector<absl::StatusOr<TaskRecord>>>> SubmitMany(
+      const Caller& caller, const std::vector<SubmitSpec>& specs, bool all_or_nothing);
+
+  Async<absl::StatusOr<TaskRecord>> Get(const Caller& caller, std::string task_id);
+  Async<absl::StatusOr<BulkTasks>> GetMany(const Caller& caller, std::vector<std::string> task_ids);
+  // The caller's own, or `owner`'s for an administrator.
+  Async<absl::StatusOr<TaskPage>> List(const Caller& caller, ListQuery query);
+  Async<absl::StatusOr<TaskRecord>> Cancel(const Caller& caller, std::string task_id,
+                                           std::string reason);
+  Async<absl::StatusOr<TaskRecord>> Restart(const Caller& caller, std::string task_id);
+  // For administrators; the RPC's permission has been checked.
+  Async<absl::StatusOr<CleanupResult>> Cleanup(std::optional<absl::Duration> older_than,
+                                               bool dry_run);
+  Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string task_type, bool paused);
+  Async<absl::StatusOr<QueueReport>> Report();
+
+  // What time alone does; true when there is more to do at once.
+  Async<absl::StatusOr<bool>> Tick();
+
+  // Refuses submits from now on.
+  void BeginDrain() { draining_.store(true, std::memory_order_release); }
+
+ private:
+  absl::Status CheckAccepting() const;
+
+  const Deps deps_;
+  const SubmitLimits limits_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_TASK_QUEUE_ENGINE_H_
