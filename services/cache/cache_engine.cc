@@ -1,0 +1,271 @@
+#include "services/cache/cache_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status.h"
+
+namespace slipstream::cache {
+
+namespace {
+
+constexpr size_t kTokenBytes = 16;
+// The whole store is swept about every eight ticks.
+constexpr int kTicksPerSweep = 8;
+
+absl::StatusOr<uint64_t> VersionOf(const WriteResult& result) {
+  if (result.outcome == WriteResult::kStored) return result.version;
+  return status::Error(
+      absl::StatusCode::kFailedPrecondition, "VERSION_MISMATCH",
+      absl::StrCat("the key is at version ", result.version,
+                   " (0: no value), not at if_version; read it again and decide anew"),
+      {{"version", absl::StrCat(result.version)}});
+}
+
+}  // namespace
+
+Found CacheEngine::Classify(EntryRef entry, int64_t now_ms) {
+  Found out;
+  if (entry == nullptr) return out;
+  out.freshness = now_ms < entry->stale_at_ms ? Found::kFresh : Found::kStale;
+  out.ttl_left_ms = entry->expires_at_ms - now_ms;
+  // The wall clock may have been set back.
+  out.age_ms = std::max<int64_t>(0, now_ms - entry->stored_at_ms);
+  out.entry = std::move(entry);
+  return out;
+}
+
+void CacheEngine::CountRead(const ScopedKey& key, const Found& found) {
+  stats_.Count(key, found.freshness == Found::kFresh   ? CacheStats::kHit
+                    : found.freshness == Found::kStale ? CacheStats::kStale
+                                                       : CacheStats::kMiss);
+}
+
+Found CacheEngine::Peek(const ScopedKey& key, int64_t now_ms) {
+  EntryRef entry;
+  deps_.store.Read(absl::MakeConstSpan(&key, 1), now_ms, absl::MakeSpan(&entry, 1));
+  return Classify(std::move(entry), now_ms);
+}
+
+Found CacheEngine::Get(const ScopedKey& key) {
+  const absl::Duration begin = deps_.clock.Monotonic();
+  Found found = Peek(key, NowMs());
+  CountRead(key, found);
+  stats_.reads().Add(deps_.clock.Monotonic() - begin, 1);
+  return found;
+}
+
+void CacheEngine::GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found) {
+  if (keys.empty()) return;
+  const absl::Duration begin = deps_.clock.Monotonic();
+  const int64_t now_ms = NowMs();
+  std::vector<EntryRef> entries(keys.size());
+  deps_.store.Read(keys, now_ms, absl::MakeSpan(entries));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    found[i] = Classify(std::move(entries[i]), now_ms);
+    CountRead(keys[i], found[i]);
+  }
+  const auto count = static_cast<int64_t>(keys.size());
+  stats_.reads().Add((deps_.clock.Monotonic() - begin) / count, keys.size());
+}
+
+absl::StatusOr<CacheEngine::Lifetime> CacheEngine::LifetimeOf(const SetItem& item, int64_t now_ms) {
+  const v1::EntryOptions& options = *item.options;
+  int64_t ttl_ms = options_.default_ttl_ms[static_cast<size_t>(item.key->type())];
+  int64_t longest_soft_ms = ttl_ms;
+  if (options.has_ttl_ms()) {
+    if (options.ttl_ms() < 1 || options.ttl_ms() > kMaxTtlMs) {
+      return status::FieldError(item.field.At("options.ttl_ms"),
+                                "must be 1-2592000000 (30 days); leave it out for the type's own");
+    }
+    ttl_ms = longest_soft_ms = options.ttl_ms();
+  } else {
+    const int64_t most = ttl_ms * options_.default_ttl_jitter_percent / 100;
+    if (most > 0) {
+      ttl_ms -= static_cast<int64_t>(deps_.random.Uniform(static_cast<uint64_t>(most) + 1));
+    }
+  }
+  int64_t soft_ms = ttl_ms;
+  if (options.has_soft_ttl_ms()) {
+    if (options.soft_ttl_ms() < 1 || options.soft_ttl_ms() > longest_soft_ms) {
+      return status::FieldError(item.field.At("options.soft_ttl_ms"),
+                                absl::StrCat("must be 1 to the lifetime, here ", longest_soft_ms));
+    }
+    soft_ms = std::min(options.soft_ttl_ms(), ttl_ms);
+  }
+  return Lifetime{now_ms + soft_ms, now_ms + ttl_ms};
+}
+
+absl::Status CacheEngine::Check(const SetItem& item) const {
+  if (static_cast<int64_t>(item.value.size()) > options_.max_value_bytes) {
+    return status::FieldError(item.field.At("value"),
+                              absl::StrCat("has ", item.value.size(), " bytes, the limit is ",
+                                           options_.max_value_bytes, " (cache.max_value_bytes)"));
+  }
+  if (item.options->negative() && !item.value.empty()) {
+    return status::FieldError(item.field.At("value"), "must be empty when negative");
+  }
+  if (static_cast<size_t>(item.options->tags_size()) > kMaxTagsCount) {
+    return status::FieldError(item.field.At("options.tags"), "at most 16");
+  }
+  for (const auto& tag : item.options->tags()) {
+    if (tag.empty() || tag.size() > kMaxTagBytes) {
+      return status::FieldError(item.field.At("options.tags"), "each must be 1-128 bytes");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CacheEngine::Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
+                                  WriteRequest* write) {
+  if (absl::Status bad = Check(item); !bad.ok()) return bad;
+  const auto lifetime = LifetimeOf(item, now_ms);
+  if (!lifetime.ok()) return lifetime.status();
+  tags->push_back(CallerScopes::NamespaceOf(*item.key));
+  for (const auto& tag : item.options->tags()) {
+    tags->push_back(CallerScopes::TagOf(*item.key, tag));
+  }
+  write->key = item.key;
+  write->value = item.value;
+  write->negative = item.options->negative();
+  write->stale_at_ms = lifetime->stale_at_ms;
+  write->expires_at_ms = lifetime->expires_at_ms;
+  write->tags = *tags;
+  write->if_version = item.if_version;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint64_t> CacheEngine::Set(const SetItem& item) {
+  return SetMany(absl::MakeConstSpan(&item, 1))[0];
+}
+
+std::vector<absl::StatusOr<uint64_t>> CacheEngine::SetMany(absl::Span<const SetItem> items) {
+  const int64_t now_ms = NowMs();
+  std::vector<absl::StatusOr<uint64_t>> out(items.size());
+  std::vector<std::vector<ScopedTag>> tags(items.size());
+  std::vector<WriteRequest> writes;
+  std::vector<size_t> item_of_write;
+  for (size_t i = 0; i < items.size(); ++i) {
+    WriteRequest write;
+    if (absl::Status bad = Prepare(items[i], now_ms, &tags[i], &write); !bad.ok()) {
+      out[i] = std::move(bad);
+      continue;
+    }
+    writes.push_back(write);
+    item_of_write.push_back(i);
+  }
+  std::vector<WriteResult> results(writes.size());
+  deps_.store.Write(writes, now_ms, absl::MakeSpan(results));
+  for (size_t w = 0; w < writes.size(); ++w) {
+    const size_t i = item_of_write[w];
+    out[i] = VersionOf(results[w]);
+    if (!out[i].ok()) continue;
+    stats_.Count(*items[i].key, CacheStats::kSet);
+    // Whoever waits for a lease on the key has its value now; the lease's own fill is overtaken.
+    leases_.Kill(*items[i].key);
+  }
+  return out;
+}
+
+bool CacheEngine::Delete(const ScopedKey& key) {
+  const bool existed = deps_.store.Erase(absl::MakeConstSpan(&key, 1), NowMs())[0];
+  leases_.Kill(key);
+  invalidations_count_.fetch_add(1, std::memory_order_relaxed);
+  if (existed) stats_.Count(key, CacheStats::kDelete);
+  return existed;
+}
+
+LeaseAnswer CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale) {
+  LeaseAnswer out;
+  // Taken before the look, so that no invalidation after it escapes the guard.
+  FillGuard guard{deps_.store.CurrentOffset(), 0};
+  out.found = Peek(key, NowMs());
+  if (out.found.freshness != Found::kFresh) {
+    if (out.found.entry != nullptr) guard.seen_version = out.found.entry->version;
+    const absl::Duration now = deps_.clock.Monotonic();
+    std::string token = deps_.random.Bytes(kTokenBytes);
+    auto answer = leases_.Acquire(key, token, guard, now, now + lease);
+    if (auto* held = std::get_if<LeaseTable::Held>(&answer)) {
+      const bool take_stale = accept_stale && out.found.freshness == Found::kStale;
+      out.result = take_stale ? LeaseAnswer::kStale : LeaseAnswer::kHeld;
+      out.held = std::move(*held);
+      if (take_stale) CountRead(key, out.found);
+      return out;
+    }
+    if (std::holds_alternative<LeaseTable::Full>(answer)) return out;  // kBusy
+    // The holder before may have stored its value between our look and our lease.
+    if (Found again = Peek(key, NowMs()); again.freshness == Found::kFresh) {
+      leases_.Release(key, token);
+      out.found = std::move(again);
+    } else {
+      out.result = LeaseAnswer::kLeased;
+      out.token = std::move(token);
+      leases_granted_count_.fetch_add(1, std::memory_order_relaxed);
+      stats_.Count(key, CacheStats::kMiss);
+      return out;
+    }
+  }
+  out.result = LeaseAnswer::kHit;
+  CountRead(key, out.found);
+  return out;
+}
+
+absl::StatusOr<std::optional<uint64_t>> CacheEngine::Fill(const SetItem& item,
+                                                          std::string_view token) {
+  const int64_t now_ms = NowMs();
+  std::vector<ScopedTag> tags;
+  WriteRequest write;
+  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) return bad;
+  write.fill = leases_.Find(*item.key, token, deps_.clock.Monotonic());
+  if (!write.fill) {
+    fills_refused_count_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  WriteResult result;
+  deps_.store.Write(absl::MakeConstSpan(&write, 1), now_ms, absl::MakeSpan(&result, 1));
+  // Only now, so that nobody gets the lease between the two and computes the same again.
+  leases_.Release(*item.key, token);
+  if (result.outcome != WriteResult::kStored) {
+    fills_refused_count_.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  }
+  stats_.Count(*item.key, CacheStats::kSet);
+  return result.version;
+}
+
+Offset CacheEngine::InvalidateTags(absl::Span<const ScopedTag> tags) {
+  invalidations_count_.fetch_add(1, std::memory_order_relaxed);
+  return deps_.store.Invalidate(tags);
+}
+
+InvalidationWalk CacheEngine::InvalidateMatching(EntryFilter filter) {
+  invalidations_count_.fetch_add(1, std::memory_order_relaxed);
+  return InvalidationWalk(deps_.store, std::move(filter));
+}
+
+void CacheEngine::Tick() {
+  leases_.Sweep(deps_.clock.Monotonic());
+  const int parts = deps_.store.parts_count();
+  for (int i = 0; i < (parts + kTicksPerSweep - 1) / kTicksPerSweep; ++i) {
+    const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
+    deps_.store.Sweep(static_cast<int>(turn % static_cast<unsigned>(parts)), NowMs());
+  }
+}
+
+CacheEngine::Stats CacheEngine::GetStats() const {
+  Stats out;
+  out.since = since_;
+  out.counters = stats_.Take();
+  out.held = deps_.store.Usage();
+  out.read_p50_us = stats_.reads().PercentileUs(0.5);
+  out.read_p99_us = stats_.reads().PercentileUs(0.99);
+  out.leases_granted_count = leases_granted_count_.load(std::memory_order_relaxed);
+  out.leases_count = static_cast<int64_t>(leases_.count());
+  out.fills_refused_count = fills_refused_count_.load(std::memory_order_relaxed);
+  out.invalidations_count = invalidations_count_.load(std::memory_order_relaxed);
+  out.policy = deps_.store.policy();
+  return out;
+}
+
+}  // namespace slipstream::cache

@@ -1,0 +1,151 @@
+// The cache's rules: lifetimes, bounds, staleness, leases and invalidation over a CacheStore.
+//
+// Keys come as ScopedKey, so the engine can't be asked for an entry outside its caller's scopes.
+// All methods answer at once; waiting for another caller's value is the service's part.
+//
+// Thread safety: all methods, from any thread. Errors: INVALID_ARGUMENT (INVALID_FIELD, names the
+// field), FAILED_PRECONDITION (VERSION_MISMATCH).
+#ifndef SERVICES_CACHE_CACHE_ENGINE_H_
+#define SERVICES_CACHE_CACHE_ENGINE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "libs/clock/clock.h"
+#include "libs/random/random.h"
+#include "services/cache/cache_stats.h"
+#include "services/cache/cache_store.h"
+#include "services/cache/invalidation_walk.h"
+#include "services/cache/lease_table.h"
+
+namespace slipstream::cache {
+
+inline constexpr int64_t kMaxTtlMs = int64_t{30} * 24 * 3600 * 1000;
+
+struct EngineOptions {
+  // By type; the unspecified one is not used.
+  std::array<int64_t, kTypeCount> default_ttl_ms = {0,         300'000,   600'000, 60'000,
+                                                    1'800'000, 3'600'000, 900'000, 120'000};
+  int64_t max_value_bytes = int64_t{1} << 20;
+  // A default lifetime is shortened by up to this share at random, so that what was stored together
+  // does not end together. A lifetime the caller states is kept to the millisecond.
+  int default_ttl_jitter_percent = 10;
+};
+
+// What a read found.
+struct Found {
+  enum Freshness { kMiss, kFresh, kStale };
+  Freshness freshness = kMiss;
+  EntryRef entry;  // null on a miss
+  int64_t ttl_left_ms = 0;
+  int64_t age_ms = 0;
+};
+
+struct SetItem {
+  const ScopedKey* key = nullptr;
+  std::string_view value;
+  const v1::EntryOptions* options = nullptr;
+  std::optional<uint64_t> if_version;
+  FieldPath field;  // of the SetRequest within the request
+};
+
+struct LeaseAnswer {
+  enum Result { kHit, kStale, kLeased, kHeld, kBusy };
+  Result result = kBusy;
+  Found found;            // with kLeased and kHeld the stale value, if any
+  std::string token;      // kLeased
+  LeaseTable::Held held;  // kHeld: wait for `ended` until `until`, then ask again
+};
+
+class CacheEngine {
+ public:
+  static constexpr absl::Duration kDefaultLease = absl::Seconds(10);
+
+  // All outlive it. `random` makes lease tokens: fit for secrets.
+  struct Deps {
+    CacheStore& store;
+    const clock::Clock& clock;
+    random::Random& random;
+  };
+  CacheEngine(const Deps& deps, const EngineOptions& options)
+      : deps_(deps), options_(options), since_(deps.clock.Now()) {}
+
+  Found Get(const ScopedKey& key);
+  // found[i] answers keys[i]. REQUIRES: equal sizes.
+  void GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found);
+
+  // The new version.
+  absl::StatusOr<uint64_t> Set(const SetItem& item);
+  // Each for itself.
+  std::vector<absl::StatusOr<uint64_t>> SetMany(absl::Span<const SetItem> items);
+
+  // Whether there was a value. Kills a lease on the key.
+  bool Delete(const ScopedKey& key);
+
+  // Decides what the caller does next; kHeld is only for callers who still have time to wait.
+  LeaseAnswer GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale);
+  // The new version, or nullopt when the lease has ended or was killed.
+  absl::StatusOr<std::optional<uint64_t>> Fill(const SetItem& item, std::string_view token);
+  void Abandon(const ScopedKey& key, std::string_view token) { leases_.Release(key, token); }
+
+  Offset InvalidateTags(absl::Span<const ScopedTag> tags);
+  // Runs in steps; see InvalidationWalk.
+  InvalidationWalk InvalidateMatching(EntryFilter filter);
+  Offset CurrentOffset() const { return deps_.store.CurrentOffset(); }
+
+  // To be called about once a second: drops what has ended, a part of the store at a time.
+  void Tick();
+
+  struct Stats {
+    absl::Time since;
+    CacheStats::Snapshot counters;
+    StoreUsage held;
+    double read_p50_us = 0;
+    double read_p99_us = 0;
+    int64_t leases_granted_count = 0;
+    int64_t leases_count = 0;
+    int64_t fills_refused_count = 0;
+    int64_t invalidations_count = 0;
+    std::string_view policy;
+  };
+  Stats GetStats() const;
+
+ private:
+  struct Lifetime {
+    int64_t stale_at_ms;
+    int64_t expires_at_ms;
+  };
+  int64_t NowMs() const { return absl::ToUnixMillis(deps_.clock.Now()); }
+  // The entry as of now, uncounted.
+  static Found Classify(EntryRef entry, int64_t now_ms);
+  void CountRead(const ScopedKey& key, const Found& found);
+  Found Peek(const ScopedKey& key, int64_t now_ms);
+  absl::StatusOr<Lifetime> LifetimeOf(const SetItem& item, int64_t now_ms);
+  absl::Status Check(const SetItem& item) const;
+  // Checks, and fills in `write` and the tags that it points to.
+  absl::Status Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
+                       WriteRequest* write);
+
+  const Deps deps_;
+  const EngineOptions options_;
+  const absl::Time since_;
+  CacheStats stats_;
+  LeaseTable leases_;
+  std::atomic<int64_t> leases_granted_count_{0};
+  std::atomic<int64_t> fills_refused_count_{0};
+  std::atomic<int64_t> invalidations_count_{0};
+  std::atomic<unsigned> next_sweep_{0};
+};
+
+}  // namespace slipstream::cache
+
+#endif  // SERVICES_CACHE_CACHE_ENGINE_H_

@@ -1,0 +1,219 @@
+#include "services/cache/cache_key.h"
+
+#include <openssl/sha.h>
+
+#include <array>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "libs/status/status.h"
+
+namespace slipstream::cache {
+
+namespace {
+
+// id = scope type:1 space_size:1 space digest:32, with scope = kind:1 name_size:2 name. Every part
+// has its length before it or a fixed one, so that two different names never make the same id.
+constexpr size_t kScopeHeaderBytes = 3;
+
+enum ScopeKind : char { kPublic = 'p', kRole = 'r', kUser = 'u', kTenant = 't' };
+
+std::string MakeScope(ScopeKind kind, std::string_view name) {
+  std::string out;
+  out.reserve(kScopeHeaderBytes + name.size() + 2 + kMaxNamespaceBytes + SHA256_DIGEST_LENGTH);
+  out += static_cast<char>(kind);
+  out += static_cast<char>(name.size() >> 8);
+  out += static_cast<char>(name.size() & 0xff);
+  out += name;
+  return out;
+}
+
+std::string_view ScopePrefix(std::string_view id) {
+  const size_t name_size =
+      static_cast<unsigned char>(id[1]) << 8 | static_cast<unsigned char>(id[2]);
+  return id.substr(0, kScopeHeaderBytes + name_size);
+}
+
+std::string TagId(char kind, std::string_view scope, std::string_view space,
+                  std::string_view tag = {}) {
+  std::string id(1, kind);
+  id += scope;
+  id += static_cast<char>(space.size());
+  id += space;
+  id += tag;
+  return id;
+}
+
+absl::Status CheckNamespace(std::string_view space, const std::string& field) {
+  bool ok = !space.empty() && space.size() <= kMaxNamespaceBytes;
+  for (const char c : space) {
+    ok = ok &&
+         (absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '.' || c == '-');
+  }
+  if (ok) return absl::OkStatus();
+  return status::FieldError(field, "must be 1-64 characters of [a-z0-9_.-]");
+}
+
+}  // namespace
+
+std::string_view TypeName(Type type) {
+  static const auto& names = *new std::array<std::string, kTypeCount>([] {
+    std::array<std::string, kTypeCount> out;
+    for (size_t i = 0; i < kTypeCount; ++i) {
+      out[i] = absl::AsciiStrToLower(v1::CacheKey::Type_Name(static_cast<int>(i)));
+    }
+    return out;
+  }());
+  return names[type];
+}
+
+std::string FieldPath::At(std::string_view leaf) const {
+  std::string out;
+  if (list != nullptr) out = absl::StrCat(list, "[", index, "].");
+  if (prefix != nullptr) absl::StrAppend(&out, prefix, ".");
+  return out.append(leaf);
+}
+
+IdParts ParseId(std::string_view id) {
+  IdParts out;
+  out.scope = ScopePrefix(id);
+  id.remove_prefix(out.scope.size());
+  out.type = static_cast<Type>(id[0]);
+  out.space = id.substr(2, static_cast<unsigned char>(id[1]));
+  return out;
+}
+
+bool EntryFilter::Matches(std::string_view id, std::string_view user_key) const {
+  const IdParts parts = ParseId(id);
+  if (!all_scopes_) {
+    bool mine = false;
+    for (const auto& scope : scopes_) mine = mine || scope == parts.scope;
+    if (!mine) return false;
+  }
+  std::string name;
+  name.reserve(parts.space.size() + user_key.size() + 20);
+  name.append(parts.space).append("/").append(TypeName(parts.type)).append("/").append(user_key);
+  return glob_.Matches(name);
+}
+
+absl::StatusOr<std::string> CallerScopes::ScopeOf(const v1::CacheKey& key, FieldPath field) const {
+  if (key.scope() != v1::CacheKey::ROLE && !key.role().empty()) {
+    return status::FieldError(field.At("role"), "must be empty unless scope is ROLE");
+  }
+  switch (key.scope()) {
+    case v1::CacheKey::PUBLIC:
+      return MakeScope(kPublic, {});
+    case v1::CacheKey::ROLE:
+      if (key.role().empty() || key.role().size() > kMaxRoleBytes) {
+        return status::FieldError(field.At("role"), "must be 1-64 characters with scope ROLE");
+      }
+      if (!principal_.HasRole(key.role())) {
+        return status::Error(absl::StatusCode::kPermissionDenied, "ROLE_NOT_HELD",
+                             "your token does not have the role that the key names");
+      }
+      return MakeScope(kRole, key.role());
+    case v1::CacheKey::USER:
+      if (principal_.user.empty()) {
+        return status::Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
+                             "scope USER needs a token that names a user");
+      }
+      return MakeScope(kUser, principal_.user);
+    case v1::CacheKey::TENANT:
+      if (principal_.tenant.empty()) {
+        return status::Error(
+            absl::StatusCode::kFailedPrecondition, "NO_TENANT",
+            "your token names no tenant; use scope USER or a token with the claim `tenant`");
+      }
+      return MakeScope(kTenant, principal_.tenant);
+    default:
+      return status::FieldError(field.At("scope"), "must be PUBLIC, ROLE, USER or TENANT");
+  }
+}
+
+absl::StatusOr<ScopedKey> CallerScopes::Key(const v1::CacheKey& key, FieldPath field) const {
+  if (absl::Status bad = CheckNamespace(key.namespace_(), field.At("namespace")); !bad.ok()) {
+    return bad;
+  }
+  if (key.type() == v1::CacheKey::TYPE_UNSPECIFIED || !v1::CacheKey::Type_IsValid(key.type())) {
+    return status::FieldError(field.At("type"), "must be one of the types of CacheKey.Type");
+  }
+  if (key.key().empty() || key.key().size() > kMaxKeyBytes) {
+    return status::FieldError(field.At("key"), "must be 1-4096 bytes");
+  }
+  auto scope = ScopeOf(key, field);
+  if (!scope.ok()) return scope.status();
+
+  ScopedKey out;
+  out.id_ = *std::move(scope);
+  out.id_ += static_cast<char>(key.type());
+  out.id_ += static_cast<char>(key.namespace_().size());
+  out.space_begin_ = static_cast<uint16_t>(out.id_.size());
+  out.space_size_ = static_cast<uint16_t>(key.namespace_().size());
+  out.id_ += key.namespace_();
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(key.key().data()), key.key().size(), digest);
+  out.id_.append(reinterpret_cast<const char*>(digest), sizeof(digest));
+  out.hash_ = absl::HashOf(out.id_);
+  out.type_ = key.type();
+  out.user_key_ = key.key();
+  return out;
+}
+
+std::vector<std::string> CallerScopes::AllScopes() const {
+  std::vector<std::string> out{MakeScope(kPublic, {})};
+  for (const auto& role : principal_.roles) {
+    if (role.size() <= kMaxRoleBytes) out.push_back(MakeScope(kRole, role));
+  }
+  if (!principal_.user.empty()) out.push_back(MakeScope(kUser, principal_.user));
+  if (!principal_.tenant.empty()) out.push_back(MakeScope(kTenant, principal_.tenant));
+  return out;
+}
+
+absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space,
+                                                          std::string_view tag) const {
+  if (absl::Status bad = CheckNamespace(space, "tag.namespace"); !bad.ok()) return bad;
+  if (tag.empty() || tag.size() > kMaxTagBytes) {
+    return status::FieldError("tag.tag", "must be 1-128 bytes");
+  }
+  std::vector<ScopedTag> out;
+  for (const auto& scope : AllScopes()) out.push_back(ScopedTag(TagId('T', scope, space, tag)));
+  return out;
+}
+
+absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Namespace(std::string_view space) const {
+  if (absl::Status bad = CheckNamespace(space, "namespace"); !bad.ok()) return bad;
+  std::vector<ScopedTag> out;
+  for (const auto& scope : AllScopes()) out.push_back(ScopedTag(TagId('N', scope, space)));
+  return out;
+}
+
+absl::StatusOr<EntryFilter> CallerScopes::Matching(std::string_view glob) const {
+  auto compiled = Glob::Compile(glob);
+  if (!compiled.ok()) {
+    return status::FieldError("glob", compiled.status().message());
+  }
+  EntryFilter out(*std::move(compiled));
+  out.scopes_ = AllScopes();
+  return out;
+}
+
+absl::StatusOr<EntryFilter> CallerScopes::MatchingInAllScopes(std::string_view glob) {
+  auto compiled = Glob::Compile(glob);
+  if (!compiled.ok()) {
+    return status::FieldError("pattern", compiled.status().message());
+  }
+  EntryFilter out(*std::move(compiled));
+  out.all_scopes_ = true;
+  return out;
+}
+
+ScopedTag CallerScopes::TagOf(const ScopedKey& key, std::string_view tag) {
+  return ScopedTag(TagId('T', ScopePrefix(key.id()), key.space(), tag));
+}
+
+ScopedTag CallerScopes::NamespaceOf(const ScopedKey& key) {
+  return ScopedTag(TagId('N', ScopePrefix(key.id()), key.space()));
+}
+
+}  // namespace slipstream::cache

@@ -1,0 +1,133 @@
+// Names of cached values, built from the verified token.
+//
+// CallerScopes is the only maker of ScopedKey, ScopedTag and EntryFilter, and it is made from a
+// Principal alone. The store takes nothing else, so no call can name an entry outside the scopes of
+// its caller, whatever bytes its key has: scope and namespace stand in the id as they are, each
+// after its length, and only the caller's own key is hashed (SHA-256).
+//
+// Thread safety: immutable values. Errors: INVALID_ARGUMENT (reason INVALID_FIELD, names the
+// field), PERMISSION_DENIED (ROLE_NOT_HELD), FAILED_PRECONDITION (NO_TENANT, NO_USER).
+#ifndef SERVICES_CACHE_CACHE_KEY_H_
+#define SERVICES_CACHE_CACHE_KEY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "libs/auth/principal.h"
+#include "services/cache/glob.h"
+#include "slipstream/cache/v1/cache.pb.h"
+
+namespace slipstream::cache {
+
+using Type = v1::CacheKey::Type;
+
+inline constexpr size_t kTypeCount = v1::CacheKey::Type_ARRAYSIZE;  // the unspecified one included
+inline constexpr size_t kMaxKeyBytes = 4096;
+inline constexpr size_t kMaxNamespaceBytes = 64;
+inline constexpr size_t kMaxRoleBytes = 64;
+inline constexpr size_t kMaxTagBytes = 128;
+inline constexpr size_t kMaxTagsCount = 16;
+
+// "search_results"; as in globs and metric labels.
+std::string_view TypeName(Type type);
+
+// Where in a request a message stands, for errors: "key.role", "keys[3].role" or
+// "entries[3].key.role".
+struct FieldPath {
+  const char* list = nullptr;
+  int index = 0;
+  const char* prefix = nullptr;
+  std::string At(std::string_view leaf) const;
+};
+
+class ScopedKey {
+ public:
+  // Identifies the entry: scope, type and namespace verbatim, then the digest of the caller's key.
+  const std::string& id() const { return id_; }
+  size_t hash() const { return hash_; }
+  Type type() const { return type_; }
+  std::string_view space() const { return std::string_view(id_).substr(space_begin_, space_size_); }
+  // The caller's own bytes; a view into the request it was made from, which must outlive it.
+  std::string_view user_key() const { return user_key_; }
+
+ private:
+  friend class CallerScopes;
+  ScopedKey() = default;
+  std::string id_;
+  std::string_view user_key_;
+  size_t hash_ = 0;
+  Type type_ = v1::CacheKey::TYPE_UNSPECIFIED;
+  uint16_t space_begin_ = 0;
+  uint16_t space_size_ = 0;
+};
+
+// A tag, or a whole namespace, within one scope: what an entry can be invalidated by.
+class ScopedTag {
+ public:
+  const std::string& id() const { return id_; }
+
+ private:
+  friend class CallerScopes;
+  explicit ScopedTag(std::string id) : id_(std::move(id)) {}
+  std::string id_;
+};
+
+// What an entry's id says.
+struct IdParts {
+  std::string_view scope;  // whose it is: kind, length and name
+  Type type;
+  std::string_view space;
+};
+// REQUIRES: `id` comes from a ScopedKey.
+IdParts ParseId(std::string_view id);
+
+// The entries of some scopes that match a glob over "namespace/type/key".
+class EntryFilter {
+ public:
+  bool Matches(std::string_view id, std::string_view user_key) const;
+
+ private:
+  friend class CallerScopes;
+  explicit EntryFilter(Glob glob) : glob_(std::move(glob)) {}
+  const Glob glob_;
+  bool all_scopes_ = false;
+  std::vector<std::string> scopes_;
+};
+
+class CallerScopes {
+ public:
+  // `principal` outlives it.
+  explicit CallerScopes(const auth::Principal& principal) : principal_(principal) {}
+
+  // The answer holds a view of `key`.
+  absl::StatusOr<ScopedKey> Key(const v1::CacheKey& key, FieldPath field = {}) const;
+  absl::StatusOr<ScopedKey> Key(v1::CacheKey&& key, FieldPath field = {}) const = delete;
+
+  // The tag in each of the caller's scopes.
+  absl::StatusOr<std::vector<ScopedTag>> Tags(std::string_view space, std::string_view tag) const;
+  // The namespace in each of the caller's scopes.
+  absl::StatusOr<std::vector<ScopedTag>> Namespace(std::string_view space) const;
+  // What of the caller's scopes matches.
+  absl::StatusOr<EntryFilter> Matching(std::string_view glob) const;
+
+  // Every scope: for Clear, whose permission is the administrators'.
+  static absl::StatusOr<EntryFilter> MatchingInAllScopes(std::string_view glob);
+
+  // The tag, and the namespace, that an entry under `key` is stored with.
+  static ScopedTag TagOf(const ScopedKey& key, std::string_view tag);
+  static ScopedTag NamespaceOf(const ScopedKey& key);
+
+ private:
+  absl::StatusOr<std::string> ScopeOf(const v1::CacheKey& key, FieldPath field) const;
+  std::vector<std::string> AllScopes() const;
+
+  const auth::Principal& principal_;
+};
+
+}  // namespace slipstream::cache
+
+#endif  // SERVICES_CACHE_CACHE_KEY_H_

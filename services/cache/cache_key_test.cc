@@ -1,0 +1,197 @@
+#include "services/cache/cache_key.h"
+
+#include <deque>
+#include <set>
+
+#include "gtest/gtest.h"
+#include "libs/status/status.h"
+
+namespace slipstream::cache {
+namespace {
+
+auth::Principal Who(std::string user, std::string tenant = "",
+                    std::vector<std::string> roles = {"user"}) {
+  auth::Principal out;
+  out.user = std::move(user);
+  out.tenant = std::move(tenant);
+  out.roles = std::move(roles);
+  return out;
+}
+
+// Kept for the life of the test, as a ScopedKey is a view of what it was made from.
+v1::CacheKey& Asked(v1::CacheKey::Scope scope, std::string key, std::string space = "shop") {
+  static auto& asked = *new std::deque<v1::CacheKey>();
+  v1::CacheKey& out = asked.emplace_back();
+  out.set_namespace_(std::move(space));
+  out.set_type(v1::CacheKey::API_RESPONSE);
+  out.set_scope(scope);
+  out.set_key(std::move(key));
+  return out;
+}
+
+// Keys that would break out of a name glued together with separators.
+std::vector<std::string> HostileKeys() {
+  using namespace std::string_literals;
+  return {
+      "plain",
+      "shop/api_response/plain",
+      "../bob/plain",
+      "user:bob/plain",
+      "u\x00\x03"
+      "bob\x01\x04shop"s,
+      "\x00"s,
+      "a\x00"
+      "b"s,
+      "bob\x00plain"s,
+      "plain\r\nscope: admin",
+      "r\x00\x05"
+      "admin"s,
+      "*",
+      "[a-z]*",
+      "\xc3\xa9",   // e acute, composed
+      "e\xcc\x81",  // and decomposed
+      "\xe2\x80\xae"
+      "bob",  // right-to-left override
+      "\xff\xfe not UTF-8",
+      std::string(kMaxKeyBytes, 'x'),
+      std::string(kMaxKeyBytes - 1, 'x') + "y",
+  };
+}
+
+TEST(CacheKeyTest, EveryScopeNamespaceTypeAndKeyHasItsOwnId) {
+  const std::vector<auth::Principal> callers = {Who("alice"),
+                                                Who("bob"),
+                                                Who("alic"),
+                                                Who("alicee"),
+                                                Who("admin", "", {"admin"}),
+                                                Who("t1"),
+                                                Who("shop", "alice"),
+                                                Who("x", "t1", {"user", "alice"})};
+  std::set<std::string> ids;
+  size_t made = 0;
+  for (const auto& who : callers) {
+    const CallerScopes scopes(who);
+    for (const auto& text : HostileKeys()) {
+      for (const char* space : {"shop", "sho", "shopu"}) {
+        const auto id = scopes.Key(Asked(v1::CacheKey::USER, text, space));
+        ASSERT_TRUE(id.ok()) << id.status();
+        ids.insert(id->id());
+        ++made;
+      }
+    }
+  }
+  // The same names as tenant and as role, and public: scopes of another kind.
+  const auto wide = Who("alice", "bob", {"bob", "alice"});
+  for (const auto& text : HostileKeys()) {
+    auto role = Asked(v1::CacheKey::ROLE, text);
+    role.set_role("alice");
+    for (const auto& key :
+         {Asked(v1::CacheKey::TENANT, text), role, Asked(v1::CacheKey::PUBLIC, text)}) {
+      const auto id = CallerScopes(wide).Key(key);
+      ASSERT_TRUE(id.ok()) << id.status();
+      ids.insert(id->id());
+      ++made;
+    }
+  }
+  EXPECT_EQ(ids.size(), made);
+}
+
+TEST(CacheKeyTest, IdSaysScopeTypeAndNamespaceVerbatim) {
+  const auto key = CallerScopes(Who("alice")).Key(Asked(v1::CacheKey::USER, "k", "shop.eu-1"));
+  ASSERT_TRUE(key.ok());
+  const IdParts parts = ParseId(key->id());
+  EXPECT_EQ(parts.scope.substr(3), "alice");
+  EXPECT_EQ(parts.type, v1::CacheKey::API_RESPONSE);
+  EXPECT_EQ(parts.space, "shop.eu-1");
+  EXPECT_EQ(key->space(), "shop.eu-1");
+  const ScopedKey moved = *key;  // views follow the copy
+  EXPECT_EQ(moved.space(), "shop.eu-1");
+}
+
+TEST(CacheKeyTest, RefusesWhatTheTokenDoesNotGive) {
+  auto admin = Asked(v1::CacheKey::ROLE, "k");
+  admin.set_role("admin");
+  auto refused = CallerScopes(Who("alice")).Key(admin).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(status::Reason(refused), "ROLE_NOT_HELD");
+  EXPECT_TRUE(CallerScopes(Who("root", "", {"admin"})).Key(admin).ok());
+  refused = CallerScopes(Who("alice")).Key(Asked(v1::CacheKey::TENANT, "k")).status();
+  EXPECT_EQ(status::Reason(refused), "NO_TENANT");
+  EXPECT_EQ(status::Reason(CallerScopes(Who("")).Key(Asked(v1::CacheKey::USER, "k")).status()),
+            "NO_USER");
+}
+
+TEST(CacheKeyTest, BadFieldsAreNamed) {
+  const auto alice = Who("alice");
+  const CallerScopes scopes(alice);
+  auto field = [&](const v1::CacheKey& key, FieldPath path = {"keys", 3}) {
+    const auto violations = status::FieldViolations(scopes.Key(key, path).status());
+    return violations.empty() ? std::string("none") : violations[0].field;
+  };
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, "")), "keys[3].key");
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, std::string(kMaxKeyBytes + 1, 'x'))), "keys[3].key");
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, "k", "")), "keys[3].namespace");
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, "k", "Shop")), "keys[3].namespace");
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, "k", "a/b")), "keys[3].namespace");
+  EXPECT_EQ(field(Asked(v1::CacheKey::USER, "k", std::string(65, 'a'))), "keys[3].namespace");
+  EXPECT_EQ(field(Asked(v1::CacheKey::SCOPE_UNSPECIFIED, "k")), "keys[3].scope");
+  EXPECT_EQ(field(Asked(static_cast<v1::CacheKey::Scope>(77), "k")), "keys[3].scope");
+  EXPECT_EQ(field(Asked(v1::CacheKey::ROLE, "k")), "keys[3].role");
+  auto key = Asked(v1::CacheKey::USER, "k");
+  key.set_role("user");
+  EXPECT_EQ(field(key), "keys[3].role");
+  key = Asked(v1::CacheKey::USER, "k");
+  key.set_type(v1::CacheKey::TYPE_UNSPECIFIED);
+  EXPECT_EQ(field(key), "keys[3].type");
+  key.set_type(static_cast<Type>(99));
+  EXPECT_EQ(field(key), "keys[3].type");
+  EXPECT_EQ(FieldPath{}.At("value"), "value");
+  EXPECT_EQ((FieldPath{"entries", 3, "key"}).At("type"), "entries[3].key.type");
+}
+
+TEST(CacheKeyTest, AFilterKeepsToTheCallersScopes) {
+  const auto alice = Who("alice", "t1"), bob = Who("bob", "t1");
+  const auto hers = *CallerScopes(alice).Key(Asked(v1::CacheKey::USER, "a/b"));
+  const auto his = *CallerScopes(bob).Key(Asked(v1::CacheKey::USER, "a/b"));
+  const auto ours = *CallerScopes(bob).Key(Asked(v1::CacheKey::TENANT, "a/b"));
+  const auto filter = *CallerScopes(alice).Matching("shop/api_response/a*");
+  EXPECT_TRUE(filter.Matches(hers.id(), hers.user_key()));
+  EXPECT_TRUE(filter.Matches(ours.id(), ours.user_key()));
+  EXPECT_FALSE(filter.Matches(his.id(), his.user_key()));
+  EXPECT_TRUE(CallerScopes::MatchingInAllScopes("*")->Matches(his.id(), his.user_key()));
+  EXPECT_FALSE(CallerScopes::MatchingInAllScopes("other/*")->Matches(his.id(), his.user_key()));
+}
+
+TEST(GlobTest, Matches) {
+  auto matches = [](std::string_view glob, std::string_view text) {
+    const auto compiled = Glob::Compile(glob);
+    EXPECT_TRUE(compiled.ok()) << glob << ": " << compiled.status();
+    return compiled.ok() && compiled->Matches(text);
+  };
+  EXPECT_TRUE(matches("*", ""));
+  EXPECT_TRUE(matches("shop/search_results/*", "shop/search_results/a/b"));
+  EXPECT_FALSE(matches("shop/search_results/*", "shop/search_result/a"));
+  EXPECT_TRUE(matches("a*b*c", "aXbYbZc"));
+  EXPECT_FALSE(matches("a*b*c", "aXbYbZ"));
+  EXPECT_TRUE(matches("a?c", "abc"));
+  EXPECT_FALSE(matches("a?c", "ac"));
+  EXPECT_TRUE(matches("[a-c0]x", "0x"));
+  EXPECT_FALSE(matches("[a-c]x", "dx"));
+  EXPECT_TRUE(matches("[a-]", "-"));
+  EXPECT_TRUE(matches("[\\]]", "]"));
+  EXPECT_TRUE(matches("\\*", "*"));
+  EXPECT_FALSE(matches("\\*", "a"));
+  EXPECT_TRUE(matches("x*", std::string_view("x\0y", 3)));
+  EXPECT_FALSE(matches("*a*a*a*a*a*a*a*b", std::string(4096, 'a')));
+}
+
+TEST(GlobTest, RefusesBadPatterns) {
+  for (const char* bad : {"", "[", "[a", "[]", "[z-a]", "a\\", "[a\\", "*a*a*a*a*a*a*a*a*"}) {
+    EXPECT_FALSE(Glob::Compile(bad).ok()) << bad;
+  }
+  EXPECT_FALSE(Glob::Compile(std::string(257, 'a')).ok());
+  EXPECT_TRUE(Glob::Compile(std::string(256, 'a')).ok());
+}
+
+}  // namespace
+}  // namespace slipstream::cache

@@ -1,0 +1,19 @@
+// The cache as a part of a process. Here, and nowhere else, its store is chosen.
+#ifndef SERVICES_CACHE_CACHE_MODULE_H_
+#define SERVICES_CACHE_CACHE_MODULE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "libs/service/context.h"
+#include "libs/service/module.h"
+
+namespace slipstream::cache {
+
+// FAILED_PRECONDITION when config asks for what this binary does not have or what can't work; the
+// message says what to change.
+absl::StatusOr<std::unique_ptr<service::Module>> MakeCacheModule(service::Context& context);
+
+}  // namespace slipstream::cache
+
+#endif  // SERVICES_CACHE_CACHE_MODULE_H_

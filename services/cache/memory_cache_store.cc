@@ -1,0 +1,288 @@
+#include "services/cache/memory_cache_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/hash/hash.h"
+#include "libs/sync/mutex.h"
+#include "services/cache/s3fifo.h"
+
+namespace slipstream::cache {
+
+namespace {
+
+// What an entry costs beside its bytes and its Node: the control block and two allocations'
+// headers, a table slot at 7/8 of its load after doubling, a remembered hash.
+constexpr int64_t kBookkeepingBytes = 96;
+
+// Dead entries removed under one hold of a shard's lock.
+constexpr size_t kSweepBatchCount = 512;
+
+size_t HashOf(const ScopedTag& tag) { return absl::HashOf(tag.id()); }
+
+}  // namespace
+
+struct MemoryCacheStore::Node : S3Fifo::Link, Entry {
+  Offset born = 0;
+  absl::InlinedVector<uint32_t, 2> slots;  // of its tags in epochs_
+
+  bool ExpiredAt(int64_t now_ms) const { return now_ms >= expires_at_ms; }
+};
+
+struct MemoryCacheStore::Shard {
+  using NodePtr = std::shared_ptr<Node>;
+  struct Lookup {
+    std::string_view id;
+    size_t hash;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(const NodePtr& node) const { return node->hash; }
+    size_t operator()(const Lookup& lookup) const { return lookup.hash; }
+  };
+  struct Equal {
+    using is_transparent = void;
+    bool operator()(const NodePtr& a, const NodePtr& b) const { return a->id() == b->id(); }
+    bool operator()(const NodePtr& a, const Lookup& b) const { return a->id() == b.id; }
+    bool operator()(const Lookup& a, const NodePtr& b) const { return a.id == b->id(); }
+  };
+  using Table = absl::flat_hash_set<NodePtr, Hash, Equal>;
+  using NamespaceName = std::string;
+
+  explicit Shard(int64_t max) : max_bytes(max), policy(max) {}
+
+  void Account(const Node& node, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    const IdParts parts = ParseId(node.id());
+    auto add = [&](StoreUsage::Held& held) {
+      held.bytes += sign * int64_t{node.weight_bytes};
+      held.entries_count += sign;
+    };
+    add(types[static_cast<size_t>(parts.type)]);
+    auto it = namespaces.find(absl::string_view(parts.space.data(), parts.space.size()));
+    if (it == namespaces.end()) it = namespaces.try_emplace(NamespaceName(parts.space)).first;
+    add(it->second);
+    if (it->second.entries_count == 0) namespaces.erase(it);
+  }
+
+  // The policy no longer has it.
+  void Forget(const Node& node, EvictionCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    Account(node, -1);
+    version_floor = std::max(version_floor, node.version);
+    ++evictions[static_cast<size_t>(cause)];
+  }
+
+  void Remove(Table::iterator it, EvictionCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    policy.Remove(it->get());
+    Forget(**it, cause);
+    table.erase(it);
+  }
+
+  // The live entry, or end(); a dead one is removed on the way.
+  Table::iterator FindLive(const ScopedKey& key, int64_t now_ms, const EpochTable& epochs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    auto it = table.find(Lookup{key.id(), key.hash()});
+    if (it == table.end()) return it;
+    const Node& node = **it;
+    if (node.ExpiredAt(now_ms)) {
+      Remove(it, EvictionCause::kExpired);
+    } else if (epochs.AnyNewerThan(node.slots, node.born)) {
+      Remove(it, EvictionCause::kInvalidated);
+    } else {
+      return it;
+    }
+    return table.end();
+  }
+
+  void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    while (policy.bytes() > max_bytes) {
+      Node* victim = static_cast<Node*>(policy.Evict());
+      Forget(*victim, EvictionCause::kCapacity);
+      table.erase(table.find(Lookup{victim->id(), victim->hash}));
+    }
+  }
+
+  mutable sync::Mutex mutex;
+  const int64_t max_bytes;
+  Table table ABSL_GUARDED_BY(mutex);
+  S3Fifo policy ABSL_GUARDED_BY(mutex);
+  // At least the version of everything that was removed: a key that comes back goes on above it,
+  // with no tombstone kept.
+  uint64_t version_floor ABSL_GUARDED_BY(mutex) = 0;
+  std::array<StoreUsage::Held, kTypeCount> types ABSL_GUARDED_BY(mutex){};
+  absl::flat_hash_map<NamespaceName, StoreUsage::Held> namespaces ABSL_GUARDED_BY(mutex);
+  std::array<uint64_t, kEvictionCauseCount> evictions ABSL_GUARDED_BY(mutex){};
+};
+
+MemoryCacheStore::MemoryCacheStore(const Options& options) : options_(options) {
+  const int64_t fitting = options.max_bytes / (4 * std::max<int64_t>(options.max_value_bytes, 1));
+  const auto count = std::clamp<int64_t>(fitting, 1, kMaxShardsCount);
+  for (int64_t i = 0; i < count; ++i) {
+    shards_.push_back(std::make_unique<Shard>(options.max_bytes / count));
+  }
+}
+
+MemoryCacheStore::~MemoryCacheStore() = default;
+
+void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
+                            absl::Span<EntryRef> found) {
+  for (size_t i = 0; i < keys.size(); ++i) {
+    Shard& shard = ShardOf(keys[i].hash());
+    sync::MutexLock lock(shard.mutex);
+    const auto it = shard.FindLive(keys[i], now_ms, epochs_);
+    if (it == shard.table.end()) {
+      found[i] = nullptr;
+      continue;
+    }
+    S3Fifo::Touch(it->get());
+    found[i] = *it;
+  }
+}
+
+void MemoryCacheStore::Write(absl::Span<const WriteRequest> writes, int64_t now_ms,
+                             absl::Span<WriteResult> results) {
+  for (size_t i = 0; i < writes.size(); ++i) results[i] = WriteOne(writes[i], now_ms);
+}
+
+WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms) {
+  const ScopedKey& key = *write.key;
+  auto node = std::make_shared<Node>();
+  node->bytes.reserve(key.id().size() + key.user_key().size() + write.value.size());
+  node->bytes.append(key.id()).append(key.user_key()).append(write.value);
+  node->id_size = static_cast<uint32_t>(key.id().size());
+  node->user_key_size = static_cast<uint32_t>(key.user_key().size());
+  node->negative = write.negative;
+  node->stored_at_ms = now_ms;
+  node->stale_at_ms = write.stale_at_ms;
+  node->expires_at_ms = write.expires_at_ms;
+  node->hash = key.hash();
+  for (const auto& tag : write.tags) node->slots.push_back(EpochTable::SlotOf(HashOf(tag)));
+  node->weight_bytes =
+      static_cast<uint32_t>(node->bytes.capacity() + sizeof(Node) + kBookkeepingBytes +
+                            (node->slots.size() > 2 ? node->slots.capacity() * 4 : 0));
+
+  Shard& shard = ShardOf(key.hash());
+  Shard::NodePtr replaced;  // freed after the lock is released
+  sync::MutexLock lock(shard.mutex);
+  // Within the lock, so that a delete or invalidation that ended before this write is seen by it.
+  node->born = write.fill ? write.fill->as_of : epochs_.now();
+  const auto it = shard.FindLive(key, now_ms, epochs_);
+  const uint64_t present = it == shard.table.end() ? 0 : (*it)->version;
+  if (write.if_version && *write.if_version != present) {
+    return {WriteResult::kVersionMismatch, present};
+  }
+  if (write.fill) {
+    const bool killed = key_epochs_.NewerThan(EpochTable::SlotOf(key.hash()), node->born) ||
+                        fills_refused_before_.load(std::memory_order_acquire) > node->born ||
+                        epochs_.AnyNewerThan(node->slots, node->born);
+    const bool overtaken = present != 0 && present != write.fill->seen_version;
+    if (killed || overtaken) return {WriteResult::kFillRefused, present};
+  }
+  node->version = (present != 0 ? present : shard.version_floor) + 1;
+  shard.Account(*node, 1);
+  if (present != 0) {
+    replaced = *it;
+    shard.policy.Replace(replaced.get(), node.get());
+    shard.Account(*replaced, -1);
+    shard.table.erase(it);
+  } else {
+    shard.policy.Insert(node.get());
+  }
+  const uint64_t version = node->version;
+  shard.table.insert(std::move(node));
+  shard.MakeRoom();
+  return {WriteResult::kStored, version};
+}
+
+std::vector<bool> MemoryCacheStore::Erase(absl::Span<const ScopedKey> keys, int64_t now_ms) {
+  std::vector<bool> existed(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    // Before the lock: a fill either sees this epoch, or stored before and is erased below.
+    key_epochs_.Raise(EpochTable::SlotOf(keys[i].hash()), epochs_.Next());
+    Shard& shard = ShardOf(keys[i].hash());
+    sync::MutexLock lock(shard.mutex);
+    const auto it = shard.FindLive(keys[i], now_ms, epochs_);
+    existed[i] = it != shard.table.end();
+    if (existed[i]) shard.Remove(it, EvictionCause::kInvalidated);
+  }
+  return existed;
+}
+
+Offset MemoryCacheStore::Invalidate(absl::Span<const ScopedTag> tags) {
+  const Offset position = epochs_.Next();
+  for (const auto& tag : tags) epochs_.Raise(EpochTable::SlotOf(HashOf(tag)), position);
+  return position;
+}
+
+Offset MemoryCacheStore::RefuseOlderFills() {
+  const Offset position = epochs_.Next();
+  Offset seen = fills_refused_before_.load(std::memory_order_relaxed);
+  while (seen < position &&
+         !fills_refused_before_.compare_exchange_weak(seen, position, std::memory_order_acq_rel)) {
+  }
+  return position;
+}
+
+std::vector<EntryRef> MemoryCacheStore::List(int part) const {
+  const Shard& shard = *shards_[static_cast<size_t>(part)];
+  sync::MutexLock lock(shard.mutex);
+  return std::vector<EntryRef>(shard.table.begin(), shard.table.end());
+}
+
+int64_t MemoryCacheStore::EraseListed(absl::Span<const EntryRef> entries) {
+  int64_t erased = 0;
+  for (const auto& entry : entries) {
+    const size_t hash = static_cast<const Node&>(*entry).hash;
+    Shard& shard = ShardOf(hash);
+    sync::MutexLock lock(shard.mutex);
+    const auto it = shard.table.find(Shard::Lookup{entry->id(), hash});
+    if (it == shard.table.end() || *it != entry) continue;
+    shard.Remove(it, EvictionCause::kInvalidated);
+    ++erased;
+  }
+  return erased;
+}
+
+void MemoryCacheStore::Sweep(int part, int64_t now_ms) {
+  Shard& shard = *shards_[static_cast<size_t>(part)];
+  std::vector<EntryRef> dead;
+  {
+    sync::MutexLock lock(shard.mutex);
+    for (const auto& node : shard.table) {
+      if (!node->ExpiredAt(now_ms) && !epochs_.AnyNewerThan(node->slots, node->born)) continue;
+      dead.push_back(node);
+      if (dead.size() == kSweepBatchCount) break;
+    }
+  }
+  for (const auto& entry : dead) {
+    sync::MutexLock lock(shard.mutex);
+    const auto it =
+        shard.table.find(Shard::Lookup{entry->id(), static_cast<const Node&>(*entry).hash});
+    if (it == shard.table.end() || *it != entry) continue;
+    shard.Remove(
+        it, entry->expires_at_ms <= now_ms ? EvictionCause::kExpired : EvictionCause::kInvalidated);
+  }
+}
+
+StoreUsage MemoryCacheStore::Usage() const {
+  StoreUsage out;
+  out.max_bytes = options_.max_bytes;
+  auto add = [](StoreUsage::Held& to, const StoreUsage::Held& from) {
+    to.bytes += from.bytes;
+    to.entries_count += from.entries_count;
+  };
+  for (const auto& shard : shards_) {
+    sync::MutexLock lock(shard->mutex);
+    for (size_t i = 0; i < kTypeCount; ++i) {
+      add(out.types[i], shard->types[i]);
+      add(out.total, shard->types[i]);
+    }
+    for (const auto& [name, held] : shard->namespaces) add(out.namespaces[name], held);
+    for (size_t i = 0; i < kEvictionCauseCount; ++i) out.evictions[i] += shard->evictions[i];
+  }
+  return out;
+}
+
+}  // namespace slipstream::cache

@@ -1,0 +1,125 @@
+#include "services/cache/stats_report.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "services/cache/cache_metrics.h"
+
+namespace slipstream::cache {
+
+namespace {
+
+constexpr v1::CacheStats::EvictionCause kCauses[kEvictionCauseCount] = {
+    v1::CacheStats::CAPACITY, v1::CacheStats::EXPIRED, v1::CacheStats::INVALIDATED};
+constexpr std::string_view kCauseLabels[kEvictionCauseCount] = {"capacity", "expired",
+                                                                "invalidated"};
+
+Counters Sum(const TypeCounters& types) {
+  Counters out;
+  for (const auto& counters : types) out += counters;
+  return out;
+}
+
+int64_t Reads(const Counters& c) { return c.hits_count + c.misses_count + c.stale_count; }
+
+void Put(const Counters& from, v1::CacheStats::Counters* to) {
+  to->set_hits_count(from.hits_count);
+  to->set_misses_count(from.misses_count);
+  to->set_stale_count(from.stale_count);
+  to->set_sets_count(from.sets_count);
+  to->set_deletes_count(from.deletes_count);
+  const int64_t reads = Reads(from);
+  if (reads > 0) {
+    to->set_hit_ratio(static_cast<double>(from.hits_count + from.stale_count) /
+                      static_cast<double>(reads));
+  }
+}
+
+void PutNamespaces(const CacheEngine::Stats& stats, std::string_view space, v1::CacheStats* out) {
+  std::vector<std::pair<Counters, std::string_view>> busiest;
+  for (const auto& [name, types] : stats.counters.namespaces) {
+    if (space.empty() || space == name) busiest.emplace_back(Sum(types), name);
+  }
+  std::sort(busiest.begin(), busiest.end(), [](const auto& a, const auto& b) {
+    return Reads(a.first) + a.first.sets_count > Reads(b.first) + b.first.sets_count;
+  });
+  if (busiest.size() > kMaxReportedNamespacesCount) busiest.resize(kMaxReportedNamespacesCount);
+  for (const auto& [counters, name] : busiest) {
+    auto* item = out->add_namespaces();
+    item->set_namespace_(std::string(name));
+    Put(counters, item->mutable_counters());
+    const auto held = stats.held.namespaces.find(name);
+    if (held != stats.held.namespaces.end()) item->set_l1_bytes(held->second.bytes);
+  }
+}
+
+}  // namespace
+
+void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheStats* out) {
+  const int64_t since_us = absl::ToUnixMicros(stats.since);
+  out->mutable_since()->set_seconds(since_us / 1'000'000);
+  out->mutable_since()->set_nanos(static_cast<int32_t>(since_us % 1'000'000 * 1000));
+
+  TypeCounters types = stats.counters.types;
+  if (!space.empty()) {
+    const auto found = stats.counters.namespaces.find(space);
+    types = found == stats.counters.namespaces.end() ? TypeCounters{} : found->second;
+  }
+  Put(Sum(types), out->mutable_total());
+  for (size_t i = 1; i < kTypeCount; ++i) {
+    auto* item = out->add_types();
+    item->set_type(static_cast<Type>(i));
+    Put(types[i], item->mutable_counters());
+    if (!space.empty()) continue;  // what is held is not kept per type and namespace
+    item->set_l1_bytes(stats.held.types[i].bytes);
+    item->set_l1_entries_count(stats.held.types[i].entries_count);
+  }
+  auto* l1 = out->add_tiers();
+  l1->set_tier(v1::GetResponse::L1);
+  Put(Sum(stats.counters.types), l1->mutable_counters());
+  l1->set_bytes(stats.held.total.bytes);
+  l1->set_max_bytes(stats.held.max_bytes);
+  l1->set_entries_count(stats.held.total.entries_count);
+  l1->set_read_p50_us(stats.read_p50_us);
+  l1->set_read_p99_us(stats.read_p99_us);
+  PutNamespaces(stats, space, out);
+  for (size_t i = 0; i < kEvictionCauseCount; ++i) {
+    auto* item = out->add_evictions();
+    item->set_cause(kCauses[i]);
+    item->set_count(static_cast<int64_t>(stats.held.evictions[i]));
+  }
+  out->set_leases_granted_count(stats.leases_granted_count);
+  out->set_fills_refused_count(stats.fills_refused_count);
+  out->set_policy(std::string(stats.policy));
+}
+
+metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,
+                                                const CacheEngine& engine) {
+  return registry.AddCollector([&engine](metrics::Samples& out) {
+    const CacheEngine::Stats stats = engine.GetStats();
+    const auto value = [](auto count) { return static_cast<double>(count); };
+    for (size_t i = 1; i < kTypeCount; ++i) {
+      const std::string_view type = TypeName(static_cast<Type>(i));
+      const Counters& counters = stats.counters.types[i];
+      out.Add(kReads, value(counters.hits_count), {type, "hit"});
+      out.Add(kReads, value(counters.misses_count), {type, "miss"});
+      out.Add(kReads, value(counters.stale_count), {type, "stale"});
+      out.Add(kSets, value(counters.sets_count), {type});
+      out.Add(kDeletes, value(counters.deletes_count), {type});
+      out.Add(kL1Bytes, value(stats.held.types[i].bytes), {type});
+      out.Add(kL1Entries, value(stats.held.types[i].entries_count), {type});
+    }
+    for (size_t i = 0; i < kEvictionCauseCount; ++i) {
+      out.Add(kEvictions, value(stats.held.evictions[i]), {kCauseLabels[i]});
+    }
+    out.Add(kL1MaxBytes, value(stats.held.max_bytes));
+    out.Add(kInvalidations, value(stats.invalidations_count));
+    out.Add(kLeasesGranted, value(stats.leases_granted_count));
+    out.Add(kLeases, value(stats.leases_count));
+    out.Add(kFillsRefused, value(stats.fills_refused_count));
+  });
+}
+
+}  // namespace slipstream::cache
