@@ -1,0 +1,17 @@
+// The notification service as a part of a process: its own binary's, or the standalone one's.
+#ifndef SERVICES_NOTIFICATION_NOTIFICATION_MODULE_H_
+#define SERVICES_NOTIFICATION_NOTIFICATION_MODULE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "libs/service/module.h"
+
+namespace slipstream::notification {
+
+// FAILED_PRECONDITION, reason STORE_NOT_BUILT, when notification.redis_url is set.
+absl::StatusOr<std::unique_ptr<service::Module>> MakeNotificationModule(service::Context& context);
+
+}  // namespace slipstream::notification
+
+#endif  // SERVICES_NOTIFICATION_NOTIFICATION_MODULE_H_
