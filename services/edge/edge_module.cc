@@ -1,0 +1,137 @@
+#include "services/edge/edge_module.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "google/protobuf/descriptor.pb.h"
+#include "libs/service/context.h"
+#include "services/edge/edge_handler.h"
+#include "services/edge/edge_metrics.h"
+#include "services/edge/http/http_server.h"
+#include "services/edge/pages/pages.h"
+#include "services/edge/rest_handler.h"
+#include "services/edge/transcoder/openapi.h"
+#include "services/edge/upstreams.h"
+#include "services/edge/websocket/websocket_server.h"
+#include "slipstream/config/v1/config.pb.h"
+
+namespace slipstream::edge {
+
+namespace {
+
+RestOptions RestOptionsOf(const config::v1::Config& config) {
+  RestOptions options;
+  options.max_json_body_bytes = config.edge().max_json_body_bytes();
+  options.max_upload_body_bytes = config.edge().max_upload_body_bytes();
+  options.default_timeout = absl::Milliseconds(config.rpc().default_deadline_ms());
+  options.sse_heartbeat = absl::Milliseconds(config.edge().sse_heartbeat_ms());
+  return options;
+}
+
+WebSocketOptions WebSocketOptionsOf(const config::v1::EdgeConfig& config) {
+  const auto& ws = config.websocket();
+  WebSocketOptions options;
+  options.max_message_bytes = ws.max_message_bytes();
+  options.queue_bytes = ws.queue_bytes();
+  options.max_connections_count = ws.max_connections_count();
+  options.max_user_connections_count = ws.max_user_connections_count();
+  options.auth_timeout = absl::Milliseconds(ws.auth_timeout_ms());
+  options.idle_timeout = absl::Milliseconds(ws.idle_timeout_ms());
+  options.ping_interval = absl::Milliseconds(ws.ping_interval_ms());
+  options.max_incoming_per_minute_count = ws.max_incoming_per_minute_count();
+  options.allowed_origins.assign(config.cors_allowed_origins().begin(),
+                                 config.cors_allowed_origins().end());
+  return options;
+}
+
+HttpServerOptions HttpOptionsOf(const config::v1::EdgeConfig& config) {
+  HttpServerOptions options;
+  options.address = config.http_address();
+  options.max_header_bytes = config.max_header_bytes();
+  options.max_connections_count = config.max_connections_count();
+  options.idle_timeout = absl::Milliseconds(config.idle_timeout_ms());
+  options.read_timeout = absl::Milliseconds(config.read_timeout_ms());
+  options.write_timeout = absl::Milliseconds(config.write_timeout_ms());
+  return options;
+}
+
+class EdgeModule final : public service::Module {
+ public:
+  EdgeModule(service::Context& context, std::unique_ptr<MethodCatalog> catalog)
+      : context_(context),
+        catalog_(std::move(catalog)),
+        upstreams_(context.peers),
+        websocket_(WebSocketOptionsOf(context.config.edge()),
+                   {context.authenticator, upstreams_, context.clock, context.metrics,
+                    context.logger}) {}
+  ~EdgeModule() override { Stop(); }
+
+  absl::Status Init() {
+    auto rest = RestHandler::Create(
+        RestOptionsOf(context_.config),
+        {*catalog_, upstreams_, context_.authenticator, context_.permissions});
+    if (!rest.ok()) return rest.status();
+    rest_ = *std::move(rest);
+    const auto& origins = context_.config.edge().cors_allowed_origins();
+    handler_ = std::make_unique<EdgeHandler>(EdgeHandler::Deps{
+        .rest = *rest_,
+        .websocket = websocket_,
+        .clock = context_.clock,
+        .random = context_.random,
+        .metrics = context_.metrics,
+        .logger = context_.logger,
+        .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
+        .cors_allowed_origins = {origins.begin(), origins.end()}});
+    server_ = std::make_unique<HttpServer>(HttpOptionsOf(context_.config.edge()), *handler_,
+                                           context_.runtime.executor(), context_.logger);
+    connections_ = context_.metrics.AddCollector([this](metrics::Samples& out) {
+      out.Add(kHttpConnections, static_cast<double>(server_->open_connections()));
+    });
+    return absl::OkStatus();
+  }
+
+  absl::Status Start() override {
+    if (absl::Status status = server_->Start(); !status.ok()) return status;
+    context_.logger.Info("edge listens", {{"port", server_->port()}});
+    return absl::OkStatus();
+  }
+
+  void Drain(absl::Time deadline) override {
+    server_->StopListening();
+    websocket_.Drain();
+    const absl::Duration left = deadline - context_.clock.Now();
+    server_->Stop(std::max(left / 2, absl::ZeroDuration()));
+  }
+
+  void Stop() override {
+    if (server_) server_->Stop(absl::ZeroDuration());
+  }
+
+ private:
+  service::Context& context_;
+  const std::unique_ptr<MethodCatalog> catalog_;
+  Upstreams upstreams_;
+  WebSocketServer websocket_;
+  std::unique_ptr<RestHandler> rest_;
+  std::unique_ptr<EdgeHandler> handler_;
+  std::unique_ptr<HttpServer> server_;
+  metrics::Registry::Registration connections_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<service::Module>> MakeEdgeModule(service::Context& context) {
+  google::protobuf::FileDescriptorSet files;
+  if (!files.ParseFromArray(DescriptorSetBytes().data(),
+                            static_cast<int>(DescriptorSetBytes().size()))) {
+    return absl::InternalError("the descriptor set built into this binary cannot be read");
+  }
+  auto catalog = MethodCatalog::Create(files, {"slipstream."});
+  if (!catalog.ok()) return catalog.status();
+  auto module = std::make_unique<EdgeModule>(context, *std::move(catalog));
+  if (absl::Status status = module->Init(); !status.ok()) return status;
+  return module;
+}
+
+}  // namespace slipstream::edge

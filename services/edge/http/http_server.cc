@@ -1,0 +1,194 @@
+#include "services/edge/http/http_server.h"
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <map>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "libs/sync/mutex.h"
+#include "services/edge/http/http_connection.h"
+
+namespace slipstream::edge {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
+  Impl(HttpServerOptions o, HttpHandler& h, Executor e, logging::Logger l)
+      : options(std::move(o)),
+        handler(h),
+        executor(std::move(e)),
+        logger(std::move(l)),
+        accept_strand(asio::make_strand(executor)),
+        acceptor(accept_strand) {}
+
+  // What Stop needs of one connection.
+  struct Entry {
+    asio::strand<Executor> strand;
+    std::shared_ptr<ConnectionControl> control;
+  };
+
+  const HttpServerOptions options;
+  HttpHandler& handler;
+  const Executor executor;
+  const logging::Logger logger;
+  asio::strand<Executor> accept_strand;
+  tcp::acceptor acceptor;
+  std::atomic<bool> stopping{false};
+
+  mutable sync::Mutex mutex;
+  sync::CondVar changed;
+  bool accepting ABSL_GUARDED_BY(mutex) = false;
+  uint64_t next_id ABSL_GUARDED_BY(mutex) = 0;
+  std::map<uint64_t, Entry> connections ABSL_GUARDED_BY(mutex);
+
+  Async<void> Accept();
+  void Serve(tcp::socket socket, asio::strand<Executor> strand);
+  void CloseAll(bool idle_only);
+  // True when no connection is left.
+  bool WaitEmpty(absl::Duration timeout);
+};
+
+Async<void> HttpServer::Impl::Accept() {
+  while (!stopping) {
+    auto strand = asio::make_strand(executor);
+    auto [ec, socket] =
+        co_await acceptor.async_accept(strand, asio::as_tuple(asio::use_awaitable));
+    if (ec == asio::error::operation_aborted) break;
+    if (ec) {
+      // Out of file descriptors, most likely: a short pause lets connections end.
+      logger.Warning("accept failed", {{"error", ec.message()}});
+      asio::steady_timer pause(accept_strand, std::chrono::milliseconds(50));
+      co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
+      continue;
+    }
+    Serve(std::move(socket), std::move(strand));
+  }
+}
+
+void HttpServer::Impl::Serve(tcp::socket socket, asio::strand<Executor> strand) {
+  auto control = std::make_shared<ConnectionControl>();
+  uint64_t id;
+  {
+    sync::MutexLock lock(mutex);
+    // Beyond the bound the connection is closed at once: its socket ends with this call.
+    if (connections.size() >= static_cast<size_t>(options.max_connections_count)) return;
+    id = next_id++;
+    connections.emplace(id, Entry{strand, control});
+  }
+  asio::co_spawn(strand,
+                 ServeConnection(std::move(socket), {options, handler, stopping}, control),
+                 [self = shared_from_this(), id](std::exception_ptr error) {
+                   if (error) std::rethrow_exception(error);
+                   sync::MutexLock lock(self->mutex);
+                   self->connections.erase(id);
+                   self->changed.SignalAll();
+                 });
+}
+
+void HttpServer::Impl::CloseAll(bool idle_only) {
+  sync::MutexLock lock(mutex);
+  for (auto& [id, entry] : connections) {
+    asio::post(entry.strand, [control = entry.control, idle_only] {
+      if (control->close && (control->idle || !idle_only)) control->close();
+    });
+  }
+}
+
+bool HttpServer::Impl::WaitEmpty(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  sync::MutexLock lock(mutex);
+  while (!connections.empty() || accepting) {
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return false;
+    (void)changed.WaitFor(mutex, left);
+  }
+  return true;
+}
+
+HttpServer::HttpServer(HttpServerOptions options, HttpHandler& handler, Executor executor,
+                       logging::Logger logger)
+    : impl_(std::make_shared<Impl>(std::move(options), handler, std::move(executor),
+                                   std::move(logger))) {}
+
+HttpServer::~HttpServer() { Stop(absl::ZeroDuration()); }
+
+absl::Status HttpServer::Start() {
+  const std::string& address = impl_->options.address;
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
+      port < 0 || port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("edge.http_address ", address, " is not host:port"));
+  }
+  std::string host = address.substr(0, colon);
+  if (host == "localhost") host = "127.0.0.1";
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  boost::system::error_code ec;
+  const auto ip = asio::ip::make_address(host, ec);
+  if (ec) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("edge.http_address ", address, ": the host must be an IP address"));
+  }
+  const tcp::endpoint endpoint(ip, static_cast<uint16_t>(port));
+  auto& acceptor = impl_->acceptor;
+  acceptor.open(endpoint.protocol(), ec);
+  if (!ec) acceptor.set_option(tcp::acceptor::reuse_address(true), ec);
+  if (!ec) acceptor.bind(endpoint, ec);
+  if (!ec) acceptor.listen(asio::socket_base::max_listen_connections, ec);
+  if (ec) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", address, ": ", ec.message(),
+                                               "; choose another edge.http_address"));
+  }
+  {
+    sync::MutexLock lock(impl_->mutex);
+    impl_->accepting = true;
+  }
+  asio::co_spawn(impl_->accept_strand, impl_->Accept(), [impl = impl_](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);
+    sync::MutexLock lock(impl->mutex);
+    impl->accepting = false;
+    impl->changed.SignalAll();
+  });
+  return absl::OkStatus();
+}
+
+int HttpServer::port() const {
+  boost::system::error_code ec;
+  const auto endpoint = impl_->acceptor.local_endpoint(ec);
+  return ec ? 0 : endpoint.port();
+}
+
+int HttpServer::open_connections() const {
+  sync::MutexLock lock(impl_->mutex);
+  return static_cast<int>(impl_->connections.size());
+}
+
+void HttpServer::StopListening() {
+  if (impl_->stopping.exchange(true)) return;
+  asio::post(impl_->accept_strand, [impl = impl_] {
+    boost::system::error_code ignored;
+    impl->acceptor.close(ignored);
+  });
+  impl_->CloseAll(/*idle_only=*/true);
+}
+
+void HttpServer::Stop(absl::Duration grace) {
+  StopListening();
+  if (impl_->WaitEmpty(grace)) return;
+  impl_->CloseAll(/*idle_only=*/false);
+  // A closed connection ends within a few steps of its coroutine; the bound is for a handler that
+  // still waits for its upstream's deadline.
+  while (!impl_->WaitEmpty(absl::Seconds(1))) impl_->CloseAll(/*idle_only=*/false);
+}
+
+}  // namespace slipstream::edge

@@ -1,0 +1,67 @@
+// The edge's HTTP/1.1 listener: Boost.Beast and Asio coroutines, one strand per connection.
+//
+// Bounds: connections at once, header bytes, time for headers, body pieces and writes, idle time.
+//
+// Thread safety: Start, StopListening and Stop from the owner; port() from any thread after Start.
+#ifndef SERVICES_EDGE_HTTP_HTTP_SERVER_H_
+#define SERVICES_EDGE_HTTP_HTTP_SERVER_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "libs/async/async.h"
+#include "libs/logging/logger.h"
+#include "services/edge/http/exchange.h"
+#include "services/edge/http/upgrade.h"
+
+namespace slipstream::edge {
+
+struct HttpServerOptions {
+  std::string address = "127.0.0.1:8080";  // host:port; port 0 takes a free one
+  int max_header_bytes = 16384;
+  int max_connections_count = 10000;
+  absl::Duration idle_timeout = absl::Seconds(60);
+  absl::Duration read_timeout = absl::Seconds(15);
+  absl::Duration write_timeout = absl::Seconds(30);
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Answers the exchange. When it returns without an answer the connection is closed.
+  virtual Async<void> Handle(Exchange& exchange) = 0;
+  // Called instead for a request that asks for a WebSocket; takes the connection over.
+  virtual Async<void> HandleUpgrade(UpgradeRequest request) = 0;
+};
+
+class HttpServer {
+ public:
+  // `handler` outlives the server.
+  HttpServer(HttpServerOptions options, HttpHandler& handler, Executor executor,
+             logging::Logger logger);
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // UNAVAILABLE when the address can't be bound, INVALID_ARGUMENT when it can't be read.
+  absl::Status Start();
+  int port() const;
+  int open_connections() const;
+
+  // New connections are refused; a kept-alive one closes after its current answer.
+  void StopListening();
+  // Waits up to `grace` for answers in progress, then closes every connection and waits for them.
+  void Stop(absl::Duration grace);
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace slipstream::edge
+
+#endif  // SERVICES_EDGE_HTTP_HTTP_SERVER_H_
