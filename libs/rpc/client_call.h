@@ -11,6 +11,7 @@
 #ifndef LIBS_RPC_CLIENT_CALL_H_
 #define LIBS_RPC_CLIENT_CALL_H_
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/client_callback.h>
@@ -107,7 +108,11 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
     sync::MutexLock lock(mutex_);
     return status_;
   }
-  // Valid once Read has answered nullopt.
+  bool ended() const {
+    sync::MutexLock lock(mutex_);
+    return ended_;
+  }
+  // Initial metadata is valid after the first Read, trailers once ended.
   const grpc::ClientContext& context() const { return context_; }
 
  private:
@@ -153,10 +158,6 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
     }
     queue_.Close();
     done_.Notify();
-  }
-  bool ended() const {
-    sync::MutexLock lock(mutex_);
-    return ended_;
   }
 
   grpc::ClientContext context_;
