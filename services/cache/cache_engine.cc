@@ -193,7 +193,10 @@ LeaseAnswer CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration lease, 
       if (take_stale) CountRead(key, out.found);
       return out;
     }
-    if (std::holds_alternative<LeaseTable::Full>(answer)) return out;  // kBusy
+    if (std::holds_alternative<LeaseTable::Full>(answer)) {
+      stats_.Count(key, CacheStats::kMiss);
+      return out;  // kBusy
+    }
     // The holder before may have stored its value between our look and our lease.
     if (Found again = Peek(key, NowMs()); again.freshness == Found::kFresh) {
       leases_.Release(key, token);

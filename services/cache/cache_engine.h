@@ -93,6 +93,8 @@ class CacheEngine {
 
   // Decides what the caller does next; kHeld is only for callers who still have time to wait.
   LeaseAnswer GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale);
+  // Counts the miss of a caller whose wait was in vain.
+  void GaveUpWaiting(const ScopedKey& key) { stats_.Count(key, CacheStats::kMiss); }
   // The new version, or nullopt when the lease has ended or was killed.
   absl::StatusOr<std::optional<uint64_t>> Fill(const SetItem& item, std::string_view token);
   void Abandon(const ScopedKey& key, std::string_view token) { leases_.Release(key, token); }

@@ -1,6 +1,5 @@
 #include "services/cache/cache_module.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,8 +16,8 @@ namespace {
 
 constexpr absl::Duration kTickPeriod = absl::Seconds(1);
 
-// What a message needs beside its values.
-constexpr int64_t kMessageRoomBytes = 64 << 10;
+// Share of a message that is left to what stands beside the values.
+constexpr int64_t kMessageRoomShare = 16;
 
 EngineOptions OptionsOf(const config::v1::CacheConfig& config) {
   EngineOptions out;
@@ -39,8 +38,8 @@ EngineOptions OptionsOf(const config::v1::CacheConfig& config) {
 
 CacheServiceOptions ServiceOptionsOf(service::Context& context) {
   CacheServiceOptions out;
-  out.max_response_bytes =
-      std::max<int64_t>(context.config.rpc().max_message_bytes() - kMessageRoomBytes, 0);
+  const int64_t message_bytes = context.config.rpc().max_message_bytes();
+  out.max_response_bytes = message_bytes - message_bytes / kMessageRoomShare;
   out.epoch = absl::StrCat(absl::Hex(context.random.Next64(), absl::kZeroPad16));
   return out;
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/handler.h"
 #include "libs/status/status.h"
+#include "services/cache/cache_messages.h"
 #include "services/cache/stats_report.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
 
@@ -22,45 +23,6 @@ constexpr size_t kMaxResultMessageBytes = 512;
 
 // Where a single key stands in its request.
 constexpr FieldPath kKeyField{.prefix = "key"};
-
-void Put(const Found& found, v1::CacheValue* out) {
-  out->set_value(std::string(found.entry->value()));
-  out->set_version(found.entry->version);
-  out->set_ttl_left_ms(found.ttl_left_ms);
-  out->set_age_ms(found.age_ms);
-  out->set_negative(found.entry->negative);
-}
-
-void Put(const Found& found, v1::GetResponse* out) {
-  if (found.freshness == Found::kMiss) {
-    out->set_result(v1::GetResponse::MISS);
-    return;
-  }
-  out->set_result(found.freshness == Found::kFresh ? v1::GetResponse::HIT : v1::GetResponse::STALE);
-  out->set_tier(v1::GetResponse::L1);
-  Put(found, out->mutable_value());
-}
-
-void Put(const LeaseAnswer& answer, absl::Duration lease, v1::GetOrLeaseResponse* p) {
-  if (answer.found.entry != nullptr) Put(answer.found, p->mutable_value());
-  switch (answer.result) {
-    case LeaseAnswer::kHit:
-      p->set_result(v1::GetOrLeaseResponse::HIT);
-      break;
-    case LeaseAnswer::kStale:
-      p->set_result(v1::GetOrLeaseResponse::STALE);
-      break;
-    case LeaseAnswer::kLeased:
-      p->set_result(v1::GetOrLeaseResponse::LEASED);
-      p->set_lease_token(answer.token);
-      p->set_lease_ms(static_cast<int32_t>(absl::ToInt64Milliseconds(lease)));
-      break;
-    case LeaseAnswer::kHeld:
-    case LeaseAnswer::kBusy:
-      p->set_result(v1::GetOrLeaseResponse::BUSY);
-      break;
-  }
-}
 
 SetItem ItemOf(const v1::SetRequest& request, const ScopedKey& key, FieldPath field) {
   SetItem item{&key, request.value(), &request.options(), std::nullopt, field};
@@ -189,7 +151,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
       if (call.cancelled()) co_return absl::CancelledError("the caller is gone");
       const absl::Duration left = std::min(give_up, answer.held.until) - clock_.Monotonic();
       if (clock_.Monotonic() >= give_up) {
-        answer.result = LeaseAnswer::kBusy;
+        engine_.GaveUpWaiting(*key);
         Put(answer, lease, p);
         co_return absl::OkStatus();
       }
