@@ -83,8 +83,4 @@ absl::StatusOr<UniqueFd> BuildLandlockRuleset(const LandlockRules& rules) {
   return ruleset;
 }
 
-int RestrictSelf(int ruleset_fd) {
-  return ::syscall(__NR_landlock_restrict_self, ruleset_fd, 0) == 0 ? 0 : errno;
-}
-
 }  // namespace slipstream::worker::pdf

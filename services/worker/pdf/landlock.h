@@ -24,9 +24,6 @@ struct LandlockRules {
 // to the outside. The child takes it on by landlock_restrict_self.
 absl::StatusOr<UniqueFd> BuildLandlockRuleset(const LandlockRules& rules);
 
-// The system call, safe between fork and exec. 0 or an errno.
-int RestrictSelf(int ruleset_fd);
-
 }  // namespace slipstream::worker::pdf
 
 #endif  // SERVICES_WORKER_PDF_LANDLOCK_H_

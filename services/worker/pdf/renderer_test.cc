@@ -212,7 +212,8 @@ TEST(PdfRenderer, ACoroutineWaitsWithoutBlockingItsThreadAndCanBeCancelled) {
   EXPECT_EQ(done.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
   context.run();
   EXPECT_TRUE(done.get().ok());
-  EXPECT_EQ(cancelled.get().status().code(), absl::StatusCode::kCancelled);
+  const absl::Status status = cancelled.get().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled) << status;
 }
 
 TEST(PdfRenderer, SaysWhatToInstall) {

@@ -1,3 +1,5 @@
+// Every call here is a bare one: the C library's and a sanitizer's wrappers may take locks that
+// another thread of the parent held at the fork, or allocate below the new memory limit.
 #include "services/worker/pdf/sandbox_child.h"
 
 #include <errno.h>
@@ -9,8 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "services/worker/pdf/landlock.h"
-
 namespace slipstream::worker::pdf {
 namespace {
 
@@ -18,37 +18,33 @@ constexpr int kReportFd = 4;  // 0 input, 1 lines, 2 errors, 3 output
 
 [[noreturn]] void Fail(int report_fd, ChildStep step, int error) {
   const ChildReport report{step, error};
-  [[maybe_unused]] const ssize_t written = ::write(report_fd, &report, sizeof(report));
-  ::_exit(127);
+  ::syscall(SYS_write, report_fd, &report, sizeof(report));
+  for (;;) ::syscall(SYS_exit_group, 127);
 }
+
+bool MoveTo(int from, int to, int flags) { return ::syscall(SYS_dup3, from, to, flags) >= 0; }
 
 void ResetSignals() {
-  struct sigaction by_default{};
-  by_default.sa_handler = SIG_DFL;
-  for (int number = 1; number < 65; ++number) {
-    // The C library's wrapper refuses its own two signals, which is what we want.
-    ::sigaction(number, &by_default, nullptr);
+  // The kernel's struct sigaction of zeros is SIG_DFL, whatever its layout.
+  static constexpr unsigned char kDefault[64] = {};
+  constexpr size_t kMaskBytes = 8;
+  for (int number = 1; number <= 64; ++number) {
+    ::syscall(SYS_rt_sigaction, number, kDefault, nullptr, kMaskBytes);
   }
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  const uint64_t none = 0;
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, kMaskBytes);
 }
 
-bool Limit(int resource, int64_t value) {
-  const rlimit limit{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
+bool LimitBetween(int resource, int64_t soft, int64_t hard) {
+  const uint64_t limit[2] = {static_cast<uint64_t>(soft), static_cast<uint64_t>(hard)};
   // A lower hard limit that is in force already is as good.
-  return ::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0 || errno == EPERM;
+  return ::syscall(SYS_prlimit64, 0, resource, limit, nullptr) == 0 || errno == EPERM;
 }
+bool Limit(int resource, int64_t value) { return LimitBetween(resource, value, value); }
 
-// SIGXCPU first, which tells the parent why; SIGKILL a second later.
-bool LimitCpu(int64_t seconds) {
-  const rlimit limit{static_cast<rlim_t>(seconds), static_cast<rlim_t>(seconds + 1)};
-  return ::setrlimit(RLIMIT_CPU, &limit) == 0 || errno == EPERM;
-}
-
-void CloseFrom(unsigned first, int64_t limit) {
+void CloseFrom(unsigned first, unsigned limit) {
   if (::syscall(SYS_close_range, first, ~0U, 0) == 0) return;
-  for (int fd = static_cast<int>(first); fd < limit; ++fd) ::close(fd);
+  for (unsigned fd = first; fd < limit; ++fd) ::syscall(SYS_close, fd);
 }
 
 }  // namespace
@@ -78,51 +74,46 @@ const char* Name(ChildStep step) {
 }
 
 void RunChild(const ChildPlan& plan) {
-  ::setpgid(0, 0);
+  ::syscall(SYS_setpgid, 0, 0);
   ResetSignals();
   const int report = plan.report_fd;
-  if (::dup2(plan.input_fd, 0) < 0 || ::dup2(plan.lines_fd, 1) < 0 ||
-      ::dup2(plan.errors_fd, 2) < 0 || ::dup2(plan.output_fd, 3) < 0) {
+  if (!MoveTo(plan.input_fd, 0, 0) || !MoveTo(plan.lines_fd, 1, 0) ||
+      !MoveTo(plan.errors_fd, 2, 0) || !MoveTo(plan.output_fd, 3, 0)) {
     Fail(report, ChildStep::kDescriptors, errno);
   }
-  if (plan.become_nobody) {
-    // Bare calls: the C library's would signal threads that this process does not have.
-    if (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
-        ::syscall(SYS_setresgid, kNobody, kNobody, kNobody) != 0 ||
-        ::syscall(SYS_setresuid, kNobody, kNobody, kNobody) != 0) {
-      Fail(report, ChildStep::kUser, errno);
-    }
-  }
-  const SandboxLimits& limits = plan.limits;
-  if (!Limit(RLIMIT_AS, limits.memory_bytes) || !LimitCpu(limits.cpu_seconds) ||
-      !Limit(RLIMIT_FSIZE, limits.output_bytes) || !Limit(RLIMIT_NOFILE, limits.open_file_count) ||
-      !Limit(RLIMIT_CORE, 0) || !Limit(RLIMIT_NPROC, limits.thread_count) ||
-      !Limit(RLIMIT_MEMLOCK, 0) || !Limit(RLIMIT_MSGQUEUE, 0)) {
-    Fail(report, ChildStep::kLimits, errno);
+  if (plan.become_nobody && (::syscall(SYS_setgroups, 0, nullptr) != 0 ||
+                             ::syscall(SYS_setresgid, kNobody, kNobody, kNobody) != 0 ||
+                             ::syscall(SYS_setresuid, kNobody, kNobody, kNobody) != 0)) {
+    Fail(report, ChildStep::kUser, errno);
   }
   // Cleared by a change of user, so after it. The parent may have died in between.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != plan.parent) Fail(report, ChildStep::kParentDied, 0);
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (::syscall(SYS_getppid) != plan.parent) Fail(report, ChildStep::kParentDied, 0);
+  if (::syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     Fail(report, ChildStep::kNoNewPrivileges, errno);
   }
-  if (::chdir(plan.folder) != 0) Fail(report, ChildStep::kFolder, errno);
-  if (plan.landlock_fd >= 0) {
-    if (const int error = RestrictSelf(plan.landlock_fd); error != 0) {
-      Fail(report, ChildStep::kLandlock, error);
-    }
+  if (::syscall(SYS_chdir, plan.folder) != 0) Fail(report, ChildStep::kFolder, errno);
+  if (plan.landlock_fd >= 0 && ::syscall(SYS_landlock_restrict_self, plan.landlock_fd, 0) != 0) {
+    Fail(report, ChildStep::kLandlock, errno);
   }
-  if (::dup2(report, kReportFd) < 0) Fail(report, ChildStep::kDescriptors, errno);
-  ::fcntl(kReportFd, F_SETFD, FD_CLOEXEC);
+  if (!MoveTo(report, kReportFd, O_CLOEXEC)) Fail(report, ChildStep::kDescriptors, errno);
   CloseFrom(kReportFd + 1, 1 << 16);
-  for (size_t i = 0; i < plan.own_pid_count; ++i) {
-    plan.filter[plan.own_pid_at[i]].k = static_cast<uint32_t>(::getpid());
+  const SandboxLimits& limits = plan.limits;
+  // CPU time: SIGXCPU first, which tells the parent why; SIGKILL a second later.
+  if (!Limit(RLIMIT_AS, limits.memory_bytes) || !Limit(RLIMIT_FSIZE, limits.output_bytes) ||
+      !LimitBetween(RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1) ||
+      !Limit(RLIMIT_NOFILE, limits.open_file_count) || !Limit(RLIMIT_CORE, 0) ||
+      !Limit(RLIMIT_NPROC, limits.thread_count) || !Limit(RLIMIT_MEMLOCK, 0) ||
+      !Limit(RLIMIT_MSGQUEUE, 0)) {
+    Fail(kReportFd, ChildStep::kLimits, errno);
   }
+  const auto own_pid = static_cast<uint32_t>(::syscall(SYS_getpid));
+  for (size_t i = 0; i < plan.own_pid_count; ++i) plan.filter[plan.own_pid_at[i]].k = own_pid;
   const sock_fprog program{plan.filter_length, plan.filter};
-  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+  if (::syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) != 0) {
     Fail(kReportFd, ChildStep::kSeccomp, errno);
   }
-  ::execve(plan.argv[0], const_cast<char* const*>(plan.argv), const_cast<char* const*>(plan.env));
+  ::syscall(SYS_execve, plan.argv[0], plan.argv, plan.env);
   Fail(kReportFd, ChildStep::kExec, errno);
 }
 

@@ -49,10 +49,9 @@ constexpr const char* kSystemPaths[] = {"/usr",
                                         "/dev/zero"};
 
 absl::Status SystemError(const char* what, int error) {
-  return status::Error(
-      absl::StatusCode::kInternal, "SANDBOX_FAILED",
-      absl::StrCat("The sandbox could not be set up (", what, ": ", strerror(error),
-                   "); see services/worker/pdf/README.md."));
+  return status::Error(absl::StatusCode::kInternal, "SANDBOX_FAILED",
+                       absl::StrCat("The sandbox could not be set up (", what, ": ",
+                                    strerror(error), "); see services/worker/pdf/README.md."));
 }
 
 // The child may become nobody only if this process can still kill it then.

@@ -149,8 +149,8 @@ TEST_F(SandboxTest, InheritsNeitherDescriptorsNorEnvironment) {
 // Root without the capabilities to give root up stays root, and the result says so.
 TEST_F(SandboxTest, RunsUnprivilegedOrSaysThatItCannot) {
   // PR_GET_NO_NEW_PRIVS is 39.
-  auto result = Run(
-      "import os,ctypes\nprint(os.getuid() != 0, ctypes.CDLL(None).prctl(39,0,0,0,0))");
+  auto result =
+      Run("import os,ctypes\nprint(os.getuid() != 0, ctypes.CDLL(None).prctl(39,0,0,0,0))");
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(lines_, result->unprivileged_user ? "True 1\n" : "False 1\n");
   EXPECT_TRUE(result->unprivileged_user || ::geteuid() == 0);
