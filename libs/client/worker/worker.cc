@@ -1,0 +1,343 @@
+#include "libs/client/worker/worker.h"
+
+#include <algorithm>
+#include <boost/asio/steady_timer.hpp>
+#include <exception>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/client/worker/failure.h"
+#include "libs/status/status.h"
+
+namespace slipstream::worker_client {
+
+namespace {
+
+using task_queue::v1::WorkRequest;
+using task_queue::v1::WorkResponse;
+
+// The loop looks at the clock at least this often, so that a wall-clock surprise is bounded.
+constexpr absl::Duration kMaxPumpSleep = absl::Seconds(30);
+
+absl::Status Check(const WorkerOptions& options) {
+  if (options.clock == nullptr || options.random == nullptr || !options.executor) {
+    return absl::InvalidArgumentError("worker: executor, clock and random are required");
+  }
+  if (options.name.empty() || options.name.size() > 128) {
+    return absl::InvalidArgumentError("worker: name has 1-128 bytes");
+  }
+  if (options.slots < 1 || options.slots > 10000) {
+    return absl::InvalidArgumentError("worker: slots are 1-10,000");
+  }
+  if (options.tasks.empty() || options.tasks.size() > 100) {
+    return absl::InvalidArgumentError("worker: 1-100 task types are announced");
+  }
+  std::set<std::string> names;
+  for (const TaskRegistration& task : options.tasks) {
+    if (task.type.name().empty() || !task.handler) {
+      return absl::InvalidArgumentError("worker: each task type has a name and a handler");
+    }
+    if (!names.insert(task.type.name()).second) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("worker: task type ", task.type.name(), " is announced twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+WorkerSession::Options SessionOptions(const WorkerOptions& options) {
+  WorkerSession::Options out;
+  out.name = options.name;
+  out.slots = options.slots;
+  out.progress_interval = options.progress_interval;
+  out.welcome_timeout = options.welcome_timeout;
+  out.hand_back_timeout = options.hand_back_timeout;
+  for (const TaskRegistration& task : options.tasks) out.types.push_back(task.type);
+  return out;
+}
+
+WorkRequest FailureRequest(const LeaseKey& key, const absl::Status& status) {
+  WorkRequest request;
+  *request.mutable_failure() = ToFailure(status);
+  request.mutable_failure()->set_task_id(key.task_id);
+  request.mutable_failure()->set_lease_epoch(key.epoch);
+  return request;
+}
+
+WorkRequest OutcomeOf(const LeaseKey& key, const TaskContext& context,
+                      absl::StatusOr<TaskResult> result) {
+  if (!result.ok()) {
+    const bool late = context.cancel_reason() == kDeadlineExceeded;
+    return FailureRequest(
+        key, late ? status::Error(absl::StatusCode::kDeadlineExceeded, kDeadlineExceeded.data(),
+                                  "the attempt took longer than its deadline")
+                  : result.status());
+  }
+  if (result->value.ByteSizeLong() > kMaxResultBytes ||
+      result->artifacts.size() > static_cast<size_t>(kMaxArtifactsCount)) {
+    return FailureRequest(
+        key, status::Error(absl::StatusCode::kFailedPrecondition, "RESULT_TOO_LARGE",
+                           "a result has at most 256 KiB and 32 artifacts; the handler should "
+                           "upload what is larger as an artifact"));
+  }
+  WorkRequest request;
+  WorkRequest::Success& success = *request.mutable_success();
+  success.set_task_id(key.task_id);
+  success.set_lease_epoch(key.epoch);
+  *success.mutable_result() = std::move(result->value);
+  for (auto& artifact : result->artifacts) *success.add_artifacts() = std::move(artifact);
+  if (result->usage.ByteSizeLong() > 0) *success.mutable_usage() = std::move(result->usage);
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(WorkerOptions options,
+                                                       StreamFactory streams) {
+  if (absl::Status status = Check(options); !status.ok()) return status;
+  return std::unique_ptr<Worker>(new Worker(std::move(options), std::move(streams)));
+}
+
+Worker::Worker(WorkerOptions options, StreamFactory streams)
+    : options_(std::move(options)),
+      streams_(std::move(streams)),
+      session_(SessionOptions(options_)),
+      scope_(options_.executor) {
+  for (const TaskRegistration& task : options_.tasks) handlers_[task.type.name()] = &task.handler;
+}
+
+Worker::~Worker() { Stop(); }
+
+void Worker::Start() {
+  {
+    sync::MutexLock lock(mutex_);
+    if (started_) return;
+    started_ = true;
+  }
+  scope_.Spawn([this] { return RunStreams(); });
+  scope_.Spawn([this] { return Pump(); });
+}
+
+void Worker::Drain(absl::Time deadline) {
+  const absl::Duration left = std::max(deadline - options_.clock->Now(), absl::ZeroDuration());
+  {
+    sync::MutexLock lock(mutex_);
+    if (!started_ || stopping_) return;
+    session_.Drain(options_.clock->Monotonic() + left);
+  }
+  wake_.Notify();
+  sync::MutexLock lock(mutex_);
+  while (!drained_ && !stopping_) drained_signal_.Wait(mutex_);
+}
+
+void Worker::Stop() {
+  std::shared_ptr<WorkerStream> stream;
+  std::vector<std::shared_ptr<TaskContext>> running;
+  {
+    sync::MutexLock lock(mutex_);
+    stopping_ = true;
+    stream = stream_;
+    for (const auto& [key, context] : running_) running.push_back(context);
+    drained_signal_.SignalAll();
+  }
+  scope_.RequestStop();
+  for (const auto& context : running) context->Cancel(kDrain);
+  if (stream != nullptr) stream->Cancel();
+  wake_.Notify();
+  scope_.Close();
+}
+
+bool Worker::connected() const {
+  sync::MutexLock lock(mutex_);
+  return session_.online();
+}
+
+WorkerStats Worker::stats() const {
+  sync::MutexLock lock(mutex_);
+  return session_.stats();
+}
+
+Async<void> Worker::RunStreams() {
+  absl::Duration backoff = options_.min_backoff;
+  while (!scope_.stop_requested()) {
+    bool welcomed = false;
+    co_await RunOneStream(&welcomed);
+    if (welcomed) backoff = options_.min_backoff;
+    {
+      sync::MutexLock lock(mutex_);
+      if (drained_) co_return;
+    }
+    if (!co_await scope_.SleepFor(NextBackoff(&backoff))) co_return;
+  }
+}
+
+Async<void> Worker::RunOneStream(bool* welcomed) {
+  auto opened = streams_();
+  if (!opened.ok()) {
+    LogDisconnect(opened.status());
+    co_return;
+  }
+  const std::shared_ptr<WorkerStream> stream = *std::move(opened);
+  WorkRequest hello;
+  {
+    sync::MutexLock lock(mutex_);
+    hello = session_.Hello(options_.clock->Monotonic());
+  }
+  // The reply is only looked at by the reader: a stream that broke at once ends there too.
+  co_await stream->Write(std::move(hello));
+  bool stop;
+  {
+    sync::MutexLock lock(mutex_);
+    stream_ = stream;
+    stop = stopping_;
+  }
+  // A Stop before the stream was known could not cancel it.
+  if (stop) stream->Cancel();
+  wake_.Notify();
+  while (auto response = co_await stream->Read()) {
+    Actions actions;
+    {
+      sync::MutexLock lock(mutex_);
+      const absl::Duration now = options_.clock->Monotonic();
+      session_.OnResponse(*response, now, options_.clock->Now());
+      actions = TakeTaskActions(now);
+      if (!*welcomed && session_.online()) {
+        *welcomed = true;
+        logged_code_ = absl::StatusCode::kOk;
+        options_.logger.Info("connected to the task queue",
+                             {{"session_id", session_.session_id()}});
+      }
+    }
+    // Here and not in the pump: a cancel is not held up by a stream that takes no messages.
+    Perform(std::move(actions));
+    wake_.Notify();
+  }
+  {
+    sync::MutexLock lock(mutex_);
+    session_.OnDisconnected();
+    stream_ = nullptr;
+  }
+  wake_.Notify();
+  LogDisconnect(stream->status());
+}
+
+// Once per kind of end, not once per try.
+void Worker::LogDisconnect(const absl::Status& status) {
+  if (scope_.stop_requested() || status.code() == logged_code_) return;
+  logged_code_ = status.code();
+  options_.logger.Warning("no stream to the task queue; trying again", {{"error", status}});
+}
+
+absl::Duration Worker::NextBackoff(absl::Duration* backoff) {
+  const absl::Duration wait = *backoff * (0.5 + 0.5 * options_.random->NextDouble());
+  *backoff = std::min(*backoff * 2, options_.max_backoff);
+  return wait;
+}
+
+Async<void> Worker::Pump() {
+  for (;;) {
+    const uint64_t version = wake_.version();
+    Actions tasks;
+    WorkerSession::StreamActions actions;
+    std::shared_ptr<WorkerStream> stream;
+    absl::Duration wait;
+    bool done;
+    {
+      sync::MutexLock lock(mutex_);
+      const absl::Duration now = options_.clock->Monotonic();
+      stream = stream_;
+      tasks = TakeTaskActions(now);
+      if (stream != nullptr) actions = session_.TakeStreamActions(now);
+      wait = session_.NextDue() - now;
+      done = stopping_ || session_.Drained(now);
+      if (done) {
+        drained_ = true;
+        drained_signal_.SignalAll();
+      }
+    }
+    Perform(std::move(tasks));
+    for (WorkRequest& request : actions.send) {
+      if (!co_await stream->Write(std::move(request))) break;
+    }
+    if (actions.finish) stream->Finish();
+    if (actions.cancel || (done && stream != nullptr && !actions.finish)) stream->Cancel();
+    if (done) co_return;
+    wait = std::clamp(wait, absl::ZeroDuration(), kMaxPumpSleep);
+    const boost::asio::steady_timer timer(options_.executor, absl::ToChronoNanoseconds(wait));
+    co_await wake_.Wait(version, timer.expiry());
+  }
+}
+
+// Contexts are made and found under the lock that the actions were taken under: a stop that another
+// coroutine takes right after a start finds the task.
+Worker::Actions Worker::TakeTaskActions(absl::Duration now) {
+  WorkerSession::TaskActions taken = session_.TakeTaskActions(now);
+  Actions actions;
+  for (auto& [key, reason] : taken.stop) {
+    if (auto it = running_.find(key); it != running_.end()) {
+      actions.stop.emplace_back(it->second, std::move(reason));
+    }
+  }
+  for (WorkResponse::Assignment& assignment : taken.start) {
+    const LeaseKey key{assignment.task_id(), assignment.lease_epoch()};
+    auto context = std::make_shared<TaskContext>(
+        InfoOf(assignment), [this, key](int percent, std::string_view message) {
+          {
+            sync::MutexLock lock(mutex_);
+            session_.Progress(key, percent, message);
+          }
+          wake_.Notify();
+        });
+    if (stopping_) context->Cancel(kDrain);
+    running_[key] = context;
+    actions.start.push_back(std::make_shared<Attempt>(
+        Attempt{std::move(context), std::move(*assignment.mutable_args())}));
+  }
+  actions.refusals = std::move(taken.refusals);
+  return actions;
+}
+
+void Worker::Perform(Actions actions) {
+  for (const auto& [context, reason] : actions.stop) context->Cancel(reason);
+  for (const std::shared_ptr<Attempt>& attempt : actions.start) {
+    scope_.Spawn([this, attempt] { return RunTask(attempt); });
+  }
+  for (const WorkerSession::Refusal& refusal : actions.refusals) {
+    options_.logger.Warning("the task queue refused a report", {{"task_id", refusal.key.task_id},
+                                                                {"lease_epoch", refusal.key.epoch},
+                                                                {"error", refusal.error}});
+  }
+}
+
+Async<void> Worker::RunTask(std::shared_ptr<Attempt> attempt) {
+  TaskContext& context = *attempt->context;
+  const LeaseKey key{context.info().task_id, context.info().lease_epoch};
+  absl::StatusOr<TaskResult> result = absl::UnknownError("");
+  const auto handler = handlers_.find(context.info().task_type);
+  if (handler == handlers_.end()) {
+    result = status::Error(absl::StatusCode::kUnavailable, "UNKNOWN_TASK_TYPE",
+                           "this worker does not run tasks of this type");
+  } else {
+    result = co_await CallHandler(*handler->second, attempt->args, context);
+  }
+  WorkRequest outcome = OutcomeOf(key, context, std::move(result));
+  {
+    sync::MutexLock lock(mutex_);
+    running_.erase(key);
+    session_.Finish(key, std::move(outcome));
+  }
+  wake_.Notify();
+}
+
+// Handlers are other people's code: an exception of theirs fails the attempt, not the process.
+Async<absl::StatusOr<TaskResult>> Worker::CallHandler(const TaskHandler& handler,
+                                                      const TaskArgs& args, TaskContext& context) {
+  try {
+    co_return co_await handler(args, context);
+  } catch (const std::exception& e) {
+    co_return status::Error(absl::StatusCode::kInternal, "HANDLER_THREW", e.what());
+  }
+}
+
+}  // namespace slipstream::worker_client
