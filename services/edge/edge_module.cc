@@ -70,7 +70,7 @@ class EdgeModule final : public service::Module {
   absl::Status Init() {
     auto rest = RestHandler::Create(
         RestOptionsOf(context_.config),
-        {*catalog_, upstreams_, context_.authenticator, context_.permissions});
+        {*catalog_, upstreams_, context_.authenticator, context_.permissions, context_.audit});
     if (!rest.ok()) return rest.status();
     rest_ = *std::move(rest);
     const auto& origins = context_.config.edge().cors_allowed_origins();

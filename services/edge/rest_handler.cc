@@ -120,7 +120,25 @@ absl::Status RestHandler::SignIn(const CatalogMethod& method, const Exchange& ex
   scope.principal = *std::move(principal);
   scope.bearer_token = BearerToken(authorization);
   if (method.open) return absl::OkStatus();
-  return deps_.permissions.Check(*scope.principal, method.permission);
+  absl::Status allowed = deps_.permissions.Check(*scope.principal, method.permission);
+  if (!allowed.ok()) AuditDenial(method, exchange, scope, allowed);
+  return allowed;
+}
+
+void RestHandler::AuditDenial(const CatalogMethod& method, const Exchange& exchange,
+                              const RequestScope& scope, const absl::Status& status) const {
+  audit::AuditEntry entry;
+  entry.user = scope.principal->user;
+  entry.tenant = scope.principal->tenant;
+  entry.action = method.grpc_path.substr(1);
+  entry.target = std::string(exchange.path());
+  entry.result = audit::ResultOf(status);
+  entry.code = absl::StatusCodeToString(status.code());
+  entry.reason = status::Reason(status);
+  entry.correlation_id = scope.correlation_id;
+  entry.service = "edge";
+  entry.peer = exchange.peer_address();
+  deps_.audit.Record(std::move(entry));
 }
 
 rpc::CallOptions RestHandler::OptionsFor(const RequestScope& scope, absl::Duration timeout) const {

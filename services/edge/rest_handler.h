@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "libs/audit/audit_log.h"
 #include "libs/auth/authenticator.h"
 #include "libs/auth/permissions.h"
 #include "services/edge/http/exchange.h"
@@ -39,6 +40,7 @@ class RestHandler {
     Upstreams& upstreams;
     auth::Authenticator& authenticator;
     const auth::PermissionMap& permissions;
+    audit::AuditLog& audit;  // what is refused here never reaches the service's own log
   };
 
   // ALREADY_EXISTS when two templates conflict: the edge stops at start.
@@ -54,6 +56,8 @@ class RestHandler {
   Async<absl::Status> HandleOrFail(Exchange& exchange, RequestScope& scope);
   absl::Status SignIn(const CatalogMethod& method, const Exchange& exchange,
                       RequestScope& scope) const;
+  void AuditDenial(const CatalogMethod& method, const Exchange& exchange,
+                   const RequestScope& scope, const absl::Status& status) const;
   Async<absl::Status> Unary(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,
                             const google::protobuf::Message& request, bool head_only);
   Async<absl::Status> Stream(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,

@@ -119,7 +119,7 @@ def _run_task(client: Client, follower: Follower, task_type: str, args: dict) ->
 
 def _llm_hits(client: Client) -> int:
     stats = client.get("/api/v1/performance/cache/stats")
-    return sum(int(entry["hits"]) for entry in stats["types"] if entry["type"] == "LLM_RESPONSE")
+    return sum(int(entry["counters"]["hits_count"]) for entry in stats["types"] if entry["type"] == "LLM_RESPONSE")
 
 
 def _pdf_text(path: Path) -> str:

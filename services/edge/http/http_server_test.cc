@@ -1,0 +1,261 @@
+// The listener over real sockets, with a handler of the test's own. Links no gRPC, so tsan sees all.
+#include "services/edge/http/http_server.h"
+
+#include <atomic>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+#include "libs/async/event.h"
+#include "libs/async/runtime.h"
+#include "libs/status/status.h"
+#include "services/edge/http/refuse_upgrade.h"
+
+namespace slipstream::edge {
+namespace {
+
+using boost::asio::ip::tcp;
+
+// "/echo" answers with the body, "/limit" reads at most 10 bytes, "/stream" writes until the client
+// goes, "/upload" counts the pieces of a long body, "/silent" gives no answer.
+class TestHandler final : public HttpHandler {
+ public:
+  Async<void> Handle(Exchange& exchange) override {
+    HttpResponse response;
+    response.content_type = "text/plain";
+    if (exchange.path() == "/silent") co_return;
+    if (exchange.path() == "/stream") {
+      co_await Stream(exchange);
+      co_return;
+    }
+    if (exchange.path() == "/upload") {
+      size_t total = 0;
+      for (;;) {
+        auto piece = co_await exchange.ReadBodyPiece(1 << 30);
+        if (!piece.ok() || piece->empty()) break;
+        total += piece->size();
+      }
+      response.body = absl::StrCat(total);
+      co_await exchange.Respond(std::move(response));
+      co_return;
+    }
+    auto body = co_await exchange.ReadBody(exchange.path() == "/limit" ? 10 : 1 << 20);
+    if (!body.ok()) {
+      response.status = body.status().code() == absl::StatusCode::kResourceExhausted ? 413 : 400;
+    } else {
+      response.body = absl::StrCat(std::string(exchange.method()), " ", *body);
+    }
+    co_await exchange.Respond(std::move(response));
+  }
+  Async<void> HandleUpgrade(UpgradeRequest request) override {
+    HttpResponse response;
+    response.status = 403;
+    response.content_type = "text/plain";
+    response.body = "no";
+    co_await RefuseUpgrade(std::move(request), std::move(response));
+  }
+
+  std::atomic<bool> disconnected{false};
+  std::atomic<bool> stream_ended{false};
+
+ private:
+  Async<void> Stream(Exchange& exchange) {
+    HttpResponse head;
+    head.content_type = "text/event-stream";
+    co_await exchange.StartStream(std::move(head));
+    async::Event gone;
+    uint64_t version = gone.version();
+    exchange.OnDisconnect([this, &gone] {
+      disconnected = true;
+      gone.Notify();
+    });
+    co_await exchange.WriteChunk("first\n");
+    if (!disconnected) co_await gone.Wait(version);
+    exchange.OnDisconnect([] {});
+    stream_ended = true;
+  }
+};
+
+class HttpServerTest : public testing::Test {
+ protected:
+  void StartServer(HttpServerOptions options = {}) {
+    options.address = "127.0.0.1:0";
+    server_ = std::make_unique<HttpServer>(options, handler_, runtime_.executor(),
+                                           logging::Logger());
+    ASSERT_TRUE(server_->Start().ok());
+  }
+  ~HttpServerTest() override {
+    if (server_) server_->Stop(absl::ZeroDuration());
+    runtime_.Stop();
+  }
+
+  tcp::socket Connect() {
+    tcp::socket socket(client_);
+    socket.connect({boost::asio::ip::address_v4::loopback(),
+                    static_cast<uint16_t>(server_->port())});
+    // No read of the test may hang it.
+    const timeval limit{20, 0};
+    setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    return socket;
+  }
+  static void Send(tcp::socket& socket, const std::string& text) {
+    boost::system::error_code ec;
+    boost::asio::write(socket, boost::asio::buffer(text), ec);
+  }
+  // Reads until `end` is in what came, or the connection ends.
+  static std::string ReadUntil(tcp::socket& socket, const std::string& end) {
+    std::string all;
+    char buffer[4096];
+    while (end.empty() || !absl::StrContains(all, end)) {
+      // recv and not Asio's read, which would wait past the time limit.
+      const ssize_t n = recv(socket.native_handle(), buffer, sizeof(buffer), 0);
+      if (n <= 0) break;
+      all.append(buffer, n);
+    }
+    return all;
+  }
+  static std::string ReadAll(tcp::socket& socket) { return ReadUntil(socket, ""); }
+
+  TestHandler handler_;
+  async::Runtime runtime_{2};
+  boost::asio::io_context client_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpServerTest, KeepsTheConnectionForTheNextRequest) {
+  StartServer();
+  auto socket = Connect();
+  for (int i = 0; i < 3; ++i) {
+    Send(socket, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+    EXPECT_TRUE(absl::EndsWith(ReadUntil(socket, "POST hi"), "POST hi"));
+  }
+}
+
+TEST_F(HttpServerTest, AnswersPipelinedRequestsInOrder) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket,
+       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1"
+       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2"
+       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n3");
+  const std::string all = ReadAll(socket);
+  const size_t one = all.find("POST 1"), two = all.find("POST 2"), three = all.find("POST 3");
+  ASSERT_NE(three, std::string::npos);
+  EXPECT_LT(one, two);
+  EXPECT_LT(two, three);
+}
+
+TEST_F(HttpServerTest, ReadsChunkedBodies) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket,
+       "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+  EXPECT_TRUE(absl::StrContains(ReadUntil(socket, "POST abcde"), "POST abcde"));
+}
+
+TEST_F(HttpServerTest, RefusesATooLongBodyWithoutReadingIt) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket, "POST /limit HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nsome");
+  EXPECT_TRUE(absl::StartsWith(ReadUntil(socket, "\r\n\r\n"), "HTTP/1.1 413"));
+  auto chunked = Connect();
+  Send(chunked,
+       "POST /limit HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+       "b\r\n01234567890\r\n");
+  EXPECT_TRUE(absl::StartsWith(ReadUntil(chunked, "\r\n\r\n"), "HTTP/1.1 413"));
+}
+
+TEST_F(HttpServerTest, StreamsALongUploadInPieces) {
+  StartServer();
+  auto socket = Connect();
+  constexpr size_t kBytes = 3 << 20;
+  Send(socket, absl::StrCat("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: ", kBytes,
+                            "\r\n\r\n", std::string(kBytes, 'x')));
+  const std::string want = absl::StrCat("\r\n\r\n", kBytes);
+  EXPECT_TRUE(absl::StrContains(ReadUntil(socket, want), want));
+}
+
+TEST_F(HttpServerTest, RefusesLongHeadersAndGarbage) {
+  StartServer({.max_header_bytes = 2048});
+  auto socket = Connect();
+  Send(socket, absl::StrCat("GET / HTTP/1.1\r\nX: ", std::string(9000, 'a'), "\r\n\r\n"));
+  EXPECT_TRUE(absl::StartsWith(ReadUntil(socket, "\r\n\r\n"), "HTTP/1.1 431"));
+  auto garbage = Connect();
+  Send(garbage, "\x16\x03\x01 not http\r\n\r\n");
+  EXPECT_TRUE(absl::StartsWith(ReadUntil(garbage, "\r\n\r\n"), "HTTP/1.1 400"));
+}
+
+TEST_F(HttpServerTest, ClosesAClientThatIsTooSlowWithItsHeaders) {
+  StartServer({.read_timeout = absl::Milliseconds(100)});
+  auto socket = Connect();
+  Send(socket, "GET / HTTP/1.1\r\nHo");
+  EXPECT_EQ(ReadAll(socket), "");
+}
+
+TEST_F(HttpServerTest, SeesTheClientOfAStreamGo) {
+  StartServer();
+  {
+    auto socket = Connect();
+    Send(socket, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_TRUE(absl::StrContains(ReadUntil(socket, "first\n"), "Transfer-Encoding: chunked"));
+  }
+  // Waits for the stream: a disconnect that is not seen would hang this until the test's limit.
+  while (!handler_.stream_ended) std::this_thread::yield();
+  EXPECT_TRUE(handler_.disconnected);
+}
+
+TEST_F(HttpServerTest, StopEndsIdleConnectionsAndStreams) {
+  StartServer();
+  auto idle = Connect();
+  Send(idle, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  ReadUntil(idle, "POST ");
+  auto stream = Connect();
+  Send(stream, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  ReadUntil(stream, "first\n");
+  server_->Stop(absl::ZeroDuration());
+  EXPECT_EQ(server_->open_connections(), 0);
+  EXPECT_EQ(ReadAll(idle), "");
+}
+
+TEST_F(HttpServerTest, AHandlerWithoutAnAnswerClosesTheConnection) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket, "GET /silent HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(ReadAll(socket), "");
+}
+
+TEST_F(HttpServerTest, ConnectionsBeyondTheBoundAreClosed) {
+  StartServer({.max_connections_count = 1});
+  auto first = Connect();
+  Send(first, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  ReadUntil(first, "POST ");
+  auto second = Connect();
+  EXPECT_EQ(ReadAll(second), "");
+}
+
+TEST_F(HttpServerTest, AWebSocketHandshakeGoesToItsOwnHandler) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket,
+       "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+  EXPECT_TRUE(absl::StartsWith(ReadAll(socket), "HTTP/1.1 403"));
+}
+
+TEST_F(HttpServerTest, AnAddressInUseIsAClearError) {
+  StartServer();
+  HttpServer second({.address = absl::StrCat("127.0.0.1:", server_->port())}, handler_,
+                    runtime_.executor(), logging::Logger());
+  const absl::Status status = second.Start();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(absl::StrContains(status.message(), "edge.http_address"));
+}
+
+}  // namespace
+}  // namespace slipstream::edge
