@@ -3,6 +3,7 @@ and Debian's python3-websockets alone."""
 
 import http.client
 import json
+import time
 import urllib.parse
 from typing import Iterator
 
@@ -61,7 +62,10 @@ class Client:
                          {"task_type": task_type, "args": args, **options})
 
     def events(self, path: str, headers=None, timeout_s: float = 300) -> Iterator[dict]:
-        """Server-Sent Events as {"event", "id", "data"}, until the stream ends."""
+        """Server-Sent Events as {"event", "id", "data"}, until the stream ends. TimeoutError when
+        it has not ended after `timeout_s` (the edge's heartbeats let a quiet stream see the time).
+        """
+        deadline = time.monotonic() + timeout_s
         connection, response = self._open("GET", path, headers={"Accept": "text/event-stream",
                                                                 **(headers or {})},
                                           timeout_s=timeout_s)
@@ -70,6 +74,8 @@ class Client:
                 raise ApiError(response.status, json.loads(response.read()), {})
             event = {}
             for raw in response:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"{path} has not ended after {timeout_s} s")
                 line = raw.decode().rstrip("\r\n")
                 if not line:
                     if "data" in event:
@@ -84,8 +90,8 @@ class Client:
 
 
 def websocket(client: Client, cursor: str = ""):
-    X
-    import websockets  # Debian's python3-websockets
+    """A connection of python3-websockets to /ws, signed in; to be entered with `async with`."""
+    import websockets  # the one package that is not in the standard library
 
     url = f"ws://{client.host}:{client.port}/ws"
     if cursor:

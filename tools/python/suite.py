@@ -6,6 +6,7 @@ suite.json, which tells slipctl where the edge is.
 
 import json
 import os
+import random
 import secrets
 import signal
 import socket
@@ -22,16 +23,29 @@ SERVICES = ["cache", "notification", "database_optimizer", "task_queue", "monito
 DEFAULT_PORTS = {"cache": 7401, "task_queue": 7402, "notification": 7403,
                  "database_optimizer": 7404, "monitoring": 7405, "edge": 7406, "worker": 7407,
                  "standalone": 7400}
+FREE_PORTS = (15000, 32000)
 
 
 class SuiteError(Exception):
     """A process did not start or ended; the message says which and why."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def pick_ports(count: int) -> list[int]:
+    """Different free ports, below those that the system gives to outgoing connections: one of these
+    would otherwise take a port between this look and the server's start."""
+    probes = []
+    try:
+        while len(probes) < count:
+            probe = socket.socket()
+            try:
+                probe.bind(("127.0.0.1", random.randrange(*FREE_PORTS)))
+                probes.append(probe)
+            except OSError:
+                probe.close()
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
 
 
 def binary(name: str) -> Path:
@@ -56,9 +70,10 @@ class Suite:
         self.settings = {name: list(lines) for name, lines in (settings or {}).items()}
         self.environment = environment or {}
         names = SERVICES if split else ["standalone"]
-        self.grpc = {n: free_port() if free_ports else DEFAULT_PORTS[n] for n in names}
-        self.http = {n: free_port() if free_ports else DEFAULT_PORTS[n] + 1000 for n in names}
-        self.edge_port = edge_port or free_port()
+        chosen = iter(pick_ports(2 * len(names) + 1))
+        self.edge_port = edge_port or next(chosen)
+        self.grpc = {n: next(chosen) if free_ports else DEFAULT_PORTS[n] for n in names}
+        self.http = {n: next(chosen) if free_ports else DEFAULT_PORTS[n] + 1000 for n in names}
         if "edge" in self.http and not free_ports:
             self.http["edge"] = self.edge_port + 1000
         self.processes: dict[str, subprocess.Popen] = {}
