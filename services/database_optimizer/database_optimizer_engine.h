@@ -1,0 +1,44 @@
+// The optimizer's logic. Links neither gRPC nor libpqxx.
+//
+// Thread safety: all methods from any coroutine. The source outlives the engine.
+// Errors: UNAVAILABLE POSTGRES_NOT_CONFIGURED while no database is configured, else those of
+// DatabaseStatsSource; INVALID_ARGUMENT INVALID_FIELD; UNIMPLEMENTED NOT_BUILT_YET.
+#ifndef SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
+#define SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "libs/async/async.h"
+#include "services/database_optimizer/database_stats_source.h"
+#include "slipstream/database_optimizer/v1/database_optimizer.pb.h"
+
+namespace slipstream::database_optimizer {
+
+class DatabaseOptimizerEngine {
+ public:
+  static constexpr int kDefaultLimitCount = 20;
+  static constexpr int kMaxLimitCount = 100;
+  // However long the caller would wait.
+  static constexpr absl::Duration kMaxStatsTime = absl::Seconds(8);
+
+  // Null: no database is configured.
+  explicit DatabaseOptimizerEngine(DatabaseStatsSource* source) : source_(source) {}
+
+  // OK when a database is configured.
+  absl::Status CheckConfigured() const;
+
+  // `time_left` is what the caller still waits.
+  Async<absl::StatusOr<v1::GetStatsResponse>> GetStats(const v1::GetStatsRequest& request,
+                                                       absl::Duration time_left);
+
+  // What every other RPC answers until it is built; `rpc` is its name.
+  absl::Status NotBuiltYet(absl::string_view rpc) const;
+
+ private:
+  DatabaseStatsSource* const source_;
+};
+
+}  // namespace slipstream::database_optimizer
+
+#endif  // SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_

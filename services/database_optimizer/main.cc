@@ -1,0 +1,8 @@
+#include "libs/service/main.h"
+
+#include "services/database_optimizer/database_optimizer_module.h"
+
+int main(int argc, char** argv) {
+  return slipstream::service::Main(argc, argv, {.name = "database_optimizer"},
+                                   {slipstream::database_optimizer::MakeDatabaseOptimizerModule});
+}
