@@ -79,12 +79,21 @@ class Follower:
         self._thread.join(10)
 
 
+def _position(event: dict) -> str:
+    """The event's epoch:offset in its channel. Progress is conflated and has none of its own: then
+    the user's part of the cursor, up to where the stream is complete."""
+    if event.get("position"):
+        return event["position"]
+    parts = [part[1:] for part in event.get("cursor", "").split(".") if part.startswith("u")]
+    return parts[0] if parts else "-"
+
+
 def _show(event: dict) -> None:
     payload = event.get("payload", {})
     text = {"task_progress": f"{payload.get('progress', 0):>3.0f} %  "
                              f"{payload.get('progress_message', '')}"}.get(
-        event["type"], payload.get("error", {}).get("message", ""))
-    print(f"  {event['position']:<24} {event['type']:<15} {text}".rstrip(), flush=True)
+        event["type"], payload.get("message", ""))
+    print(f"  {_position(event):<24} {event['type']:<15} {text}".rstrip(), flush=True)
 
 
 def _run_task(client: Client, follower: Follower, task_type: str, args: dict) -> dict:
