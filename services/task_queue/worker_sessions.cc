@@ -161,6 +161,7 @@ void WorkerSessions::SetFreeSlots(const std::string& session_id, int free_slots)
     if (it == sessions_.end()) return;
     it->second.slots = static_cast<int>(it->second.held.size()) +
                        std::clamp(free_slots, 0, kMaxSlotsCount);
+    it->second.takes_no_more = free_slots <= 0;
   }
   deps_.signals.work().Notify();
 }
@@ -443,6 +444,7 @@ std::vector<SessionInfo> WorkerSessions::Infos() const {
     for (const auto& [task_id, held] : session.held) info.task_ids.push_back(task_id);
     info.connected_at = session.connected_at;
     info.last_heartbeat_at = session.last_heartbeat_at;
+    info.draining = session.takes_no_more || draining_;
   }
   return infos;
 }

@@ -90,6 +90,7 @@ struct SessionInfo {
   std::vector<std::string> task_ids;
   absl::Time connected_at;
   absl::Time last_heartbeat_at;
+  bool draining = false;  // it has said that it takes no more
 };
 
 class WorkerSessions {
@@ -146,6 +147,7 @@ class WorkerSessions {
     std::map<std::string, Held> held;
     std::shared_ptr<WorkerSink> sink;  // null while disconnected
     bool leasing = false;              // a LeaseBatch is on its way
+    bool takes_no_more = false;        // its last Slots said 0
     std::set<std::pair<std::string, int64_t>> ended_while_leasing;
     absl::Time connected_at;
     absl::Time last_heartbeat_at;

@@ -1,0 +1,243 @@
+#include "services/task_queue/worker_service.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status.h"
+#include "services/task_queue/task_proto.h"
+#include "services/task_queue/worker_stream.h"
+
+namespace slipstream::task_queue {
+
+namespace {
+
+constexpr size_t kMaxProgressMessageBytes = 512;
+constexpr size_t kMaxFailureMessageBytes = 2048;
+constexpr size_t kMaxReasonBytes = 63;
+constexpr int kMaxArtifactsCount = 32;
+constexpr int kMaxBatchCount = 256;
+constexpr int64_t kMaxRetryAfterMs = 86'400'000;
+
+bool IsReason(const std::string& reason) {
+  return !reason.empty() && reason.size() <= kMaxReasonBytes &&
+         std::all_of(reason.begin(), reason.end(), [](char c) {
+           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+         });
+}
+
+task_state::Success FromProto(const v1::WorkRequest::Success& success) {
+  task_state::Success out;
+  out.result = MakeBytes(SerializeDeterministically(success.result()));
+  for (const auto& artifact : success.artifacts()) {
+    out.artifacts.push_back({artifact.artifact_id(), artifact.name(), artifact.content_type(),
+                             artifact.size_bytes()});
+  }
+  if (success.has_usage()) out.usage = task_queue::FromProto(success.usage());
+  return out;
+}
+
+task_state::Failure FromProto(const v1::WorkRequest::Failure& failure) {
+  task_state::Failure out;
+  // A worker that names no proper reason has failed all the same; losing the report would be worse.
+  out.failure.reason = IsReason(failure.reason()) ? failure.reason() : "UNSPECIFIED_FAILURE";
+  out.failure.message = status::BoundedText(failure.message(), kMaxFailureMessageBytes);
+  out.failure.retryable = failure.retryable();
+  out.retry_after = absl::Milliseconds(
+      std::clamp<int64_t>(failure.retry_after_ms(), 0, kMaxRetryAfterMs));
+  if (failure.has_usage()) out.usage = task_queue::FromProto(failure.usage());
+  return out;
+}
+
+// The report inside a message, or nullopt for other kinds of message.
+std::optional<WorkerReport> ReportOf(const v1::WorkRequest& request) {
+  switch (request.message_case()) {
+    case v1::WorkRequest::kProgress: {
+      const auto& progress = request.progress();
+      return WorkerReport{
+          progress.task_id(), progress.lease_epoch(),
+          ReportedProgress{progress.percent(), status::BoundedText(progress.message(),
+                                                                   kMaxProgressMessageBytes)}};
+    }
+    case v1::WorkRequest::kSuccess:
+      return WorkerReport{request.success().task_id(), request.success().lease_epoch(),
+                          FromProto(request.success())};
+    case v1::WorkRequest::kFailure:
+      return WorkerReport{request.failure().task_id(), request.failure().lease_epoch(),
+                          FromProto(request.failure())};
+    case v1::WorkRequest::kRelease:
+      return WorkerReport{request.release().task_id(), request.release().lease_epoch(),
+                          ReportedRelease{}};
+    default:
+      return std::nullopt;
+  }
+}
+
+absl::Status CheckReport(const v1::WorkRequest& request, int64_t max_result_bytes) {
+  if (!request.has_success()) return absl::OkStatus();
+  const int64_t size = static_cast<int64_t>(request.success().result().ByteSizeLong());
+  if (size > max_result_bytes) {
+    return status::FieldError("success.result",
+                              absl::StrCat("has ", size, " bytes; at most ", max_result_bytes,
+                                           " are allowed, upload larger results as artifacts"));
+  }
+  if (request.success().artifacts_size() > kMaxArtifactsCount) {
+    return status::FieldError("success.artifacts", "may be at most 32");
+  }
+  return absl::OkStatus();
+}
+
+v1::WorkResponse AckOf(const std::string& task_id, int64_t epoch, const absl::Status& status) {
+  v1::WorkResponse response;
+  auto* ack = response.mutable_ack();
+  ack->set_task_id(task_id);
+  ack->set_lease_epoch(epoch);
+  ack->set_accepted(status.ok());
+  if (status.ok()) return response;
+  const bool forgotten = status::Reason(status) == kTaskNotFound;
+  *ack->mutable_error() = status::ToRpcStatus(
+      forgotten ? status::Error(absl::StatusCode::kFailedPrecondition, task_state::kStaleLease,
+                                std::string(status.message()))
+                : status);
+  return response;
+}
+
+}  // namespace
+
+bool WorkerStream::Send(std::vector<v1::WorkResponse> messages) {
+  if (!accepts_batches_ || messages.size() == 1) {
+    bool sent = true;
+    for (auto& message : messages) sent = SendOne(std::move(message)) && sent;
+    return sent;
+  }
+  bool sent = true;
+  v1::WorkResponse batch;
+  size_t bytes = 0;
+  for (auto& message : messages) {
+    const size_t size = message.ByteSizeLong();
+    const int count = batch.batch().responses_size();
+    if (count > 0 && (bytes + size > kMaxBatchBytes || count >= static_cast<int>(kMaxBatchCount))) {
+      sent = SendOne(std::exchange(batch, v1::WorkResponse())) && sent;
+      bytes = 0;
+    }
+    *batch.mutable_batch()->add_responses() = std::move(message);
+    bytes += size;
+  }
+  if (batch.batch().responses_size() > 0) sent = SendOne(std::move(batch)) && sent;
+  return sent;
+}
+
+grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>* WorkerService::Work(
+    grpc::CallbackServerContext* context) {
+  return rpc_.BidiStream<v1::WorkRequest, v1::WorkResponse>(
+      "Work", context, [this, context](rpc::CallContext& call, Requests& in, Responses& out) {
+        return Serve(call, context, in, out);
+      });
+}
+
+Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
+                                         grpc::CallbackServerContext* context, Requests& in,
+                                         Responses& out) {
+  auto first = co_await in.Read();
+  if (!first) co_return absl::CancelledError("the worker went away before its hello");
+  if (!first->has_hello()) {
+    co_return status::FieldError("hello", "must be the first message of the stream");
+  }
+  auto stream = std::make_shared<WorkerStream>(out, first->hello().accepts_batches(),
+                                               [context] { context->TryCancel(); });
+  auto welcome = co_await deps_.sessions.Connect(
+      task_queue::FromProto(first->hello(), call.principal().user), stream);
+  if (!welcome.ok()) {
+    stream->Detach();
+    co_return welcome.status();
+  }
+  v1::WorkResponse response;
+  auto* message = response.mutable_welcome();
+  message->set_session_id(welcome->session_id);
+  message->set_resumed(welcome->resumed);
+  message->set_lease_ms(static_cast<int>(absl::ToInt64Milliseconds(deps_.times.lease)));
+  message->set_heartbeat_interval_ms(
+      static_cast<int>(absl::ToInt64Milliseconds(deps_.times.heartbeat_interval)));
+  for (auto& id : welcome->lost_task_ids) message->add_lost_task_ids(std::move(id));
+  stream->Open(std::move(response));
+  deps_.signals.work().Notify();
+
+  const absl::Status ended = co_await Converse(welcome->session_id, in, *stream);
+  stream->Detach();
+  co_await deps_.sessions.Disconnect(welcome->session_id, stream.get());
+  co_return ended;
+}
+
+Async<absl::Status> WorkerService::Converse(const std::string& session_id, Requests& in,
+                                            WorkerStream& stream) {
+  while (auto request = co_await in.Read()) {
+    absl::Status handled = co_await Handle(session_id, *request, stream);
+    if (!handled.ok()) co_return handled;
+  }
+  co_return absl::OkStatus();
+}
+
+Async<absl::Status> WorkerService::Handle(const std::string& session_id,
+                                          const v1::WorkRequest& request, WorkerStream& stream) {
+  std::vector<const v1::WorkRequest*> messages = {&request};
+  if (request.has_batch()) {
+    messages.clear();
+    if (request.batch().requests_size() > kMaxBatchCount) {
+      co_return status::FieldError("batch.requests", "may be at most 256");
+    }
+    for (const auto& one : request.batch().requests()) messages.push_back(&one);
+  }
+  std::vector<WorkerReport> reports;
+  for (const v1::WorkRequest* message : messages) {
+    if (absl::Status checked = CheckReport(*message, deps_.max_result_bytes); !checked.ok()) {
+      stream.Send({AckOf(message->success().task_id(), message->success().lease_epoch(), checked)});
+      continue;
+    }
+    if (auto report = ReportOf(*message)) {
+      reports.push_back(*std::move(report));
+      continue;
+    }
+    // What came before counts before.
+    absl::Status reported = co_await HandleReports(session_id, std::exchange(reports, {}), stream);
+    if (!reported.ok()) co_return reported;
+    if (message->has_heartbeat()) {
+      absl::Status alive = co_await deps_.sessions.Heartbeat(session_id);
+      if (!alive.ok()) co_return alive;
+    } else if (message->has_slots()) {
+      deps_.sessions.SetFreeSlots(session_id, message->slots().free_slots());
+    } else {
+      co_return status::FieldError("message", "hello comes once, batches are not nested, and every "
+                                              "message says something");
+    }
+  }
+  co_return co_await HandleReports(session_id, std::move(reports), stream);
+}
+
+Async<absl::Status> WorkerService::HandleReports(const std::string& session_id,
+                                                 std::vector<WorkerReport> reports,
+                                                 WorkerStream& stream) {
+  if (reports.empty()) co_return absl::OkStatus();
+  struct Key {
+    std::string task_id;
+    int64_t epoch;
+    bool progress;
+  };
+  std::vector<Key> keys;
+  for (const WorkerReport& report : reports) {
+    keys.push_back({report.task_id, report.epoch,
+                    std::holds_alternative<ReportedProgress>(report.what)});
+  }
+  const auto results = co_await deps_.sessions.Report(session_id, std::move(reports));
+  std::vector<v1::WorkResponse> acks;
+  for (size_t i = 0; i < results.size(); ++i) {
+    // The store is away: the worker keeps its report and hands it in after it has reconnected.
+    if (absl::IsUnavailable(results[i])) co_return results[i];
+    if (keys[i].progress && results[i].ok()) continue;
+    acks.push_back(AckOf(keys[i].task_id, keys[i].epoch, results[i]));
+  }
+  if (!acks.empty()) stream.Send(std::move(acks));
+  co_return absl::OkStatus();
+}
+
+}  // namespace slipstream::task_queue

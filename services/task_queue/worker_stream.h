@@ -1,0 +1,93 @@
+// The sending half of a worker's stream, as WorkerSessions uses it.
+//
+// It outlives the stream: after Detach nothing is sent. Messages before Open wait, so that the
+// welcome is always the first.
+//
+// Thread safety: all methods from any thread. Sends are made under the mutex, which keeps their
+// order and the stream's life; they only queue.
+#ifndef SERVICES_TASK_QUEUE_WORKER_STREAM_H_
+#define SERVICES_TASK_QUEUE_WORKER_STREAM_H_
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "libs/rpc/handler.h"
+#include "services/task_queue/task_proto.h"
+#include "services/task_queue/worker_sessions.h"
+#include "slipstream/task_queue/v1/worker.pb.h"
+
+namespace slipstream::task_queue {
+
+class WorkerStream final : public WorkerSink {
+ public:
+  static constexpr size_t kMaxBatchCount = 256;
+  static constexpr size_t kMaxBatchBytes = 2 << 20;  // well under the least message limit
+
+  WorkerStream(rpc::Sender<v1::WorkResponse>& out, bool accepts_batches,
+               std::function<void()> cancel)
+      : accepts_batches_(accepts_batches), out_(&out), cancel_(std::move(cancel)) {}
+
+  // The welcome goes out, and what has waited for it.
+  void Open(v1::WorkResponse welcome) {
+    sync::MutexLock lock(mu_);
+    opened_ = true;
+    SendNow(std::move(welcome));
+    for (auto& message : std::exchange(waiting_, {})) SendNow(std::move(message));
+  }
+  void Detach() {
+    sync::MutexLock lock(mu_);
+    out_ = nullptr;
+    cancel_ = nullptr;
+  }
+  // As one batch when the worker takes those. False: some were not sent.
+  bool Send(std::vector<v1::WorkResponse> messages);
+
+  bool Assign(const std::vector<TaskRecord>& tasks) override {
+    std::vector<v1::WorkResponse> messages(tasks.size());
+    for (size_t i = 0; i < tasks.size(); ++i) {
+      *messages[i].mutable_assignment() = ToAssignment(tasks[i]);
+    }
+    return Send(std::move(messages));
+  }
+  void Cancel(const LeaseKey& lease, std::string_view reason) override {
+    v1::WorkResponse message;
+    message.mutable_cancel()->set_task_id(lease.task_id);
+    message.mutable_cancel()->set_lease_epoch(lease.epoch);
+    message.mutable_cancel()->set_reason(std::string(reason));
+    SendOne(std::move(message));
+  }
+  void Drain(absl::Duration grace) override {
+    v1::WorkResponse message;
+    message.mutable_drain()->set_grace_ms(static_cast<int>(absl::ToInt64Milliseconds(grace)));
+    SendOne(std::move(message));
+  }
+  void Close() override {
+    sync::MutexLock lock(mu_);
+    if (cancel_) cancel_();
+  }
+
+ private:
+  bool SendOne(v1::WorkResponse message) {
+    sync::MutexLock lock(mu_);
+    return SendNow(std::move(message));
+  }
+  bool SendNow(v1::WorkResponse message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (out_ == nullptr) return false;
+    if (opened_) return out_->Send(std::move(message));
+    waiting_.push_back(std::move(message));
+    return true;
+  }
+
+  const bool accepts_batches_;
+  sync::Mutex mu_;
+  rpc::Sender<v1::WorkResponse>* out_ ABSL_GUARDED_BY(mu_);
+  std::function<void()> cancel_ ABSL_GUARDED_BY(mu_);
+  bool opened_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<v1::WorkResponse> waiting_ ABSL_GUARDED_BY(mu_);  // bounded by the worker's slots
+};
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_WORKER_STREAM_H_
