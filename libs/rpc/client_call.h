@@ -132,8 +132,13 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
       : stub_(std::move(channel)),
         reactor_(this),
         queue_([this](const Request* r) { reactor_.StartWrite(r); },
-               [this] { reactor_.StartWritesDone(); }) {}
+               [this] { StartWritesDone(); }) {}
 
+  void StartWritesDone() {
+    // Under the lock: once the hold is released the call may be over, and gRPC's half of it freed.
+    sync::MutexLock lock(mutex_);
+    if (!released_) reactor_.StartWritesDone();
+  }
   void ReleaseHold() {
     {
       sync::MutexLock lock(mutex_);

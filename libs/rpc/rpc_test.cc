@@ -293,6 +293,16 @@ TEST_F(RpcTest, ShutdownCutsOffStreamsAfterTheGrace) {
   EXPECT_FALSE(call->Send(nv::AttachRequest()));
 }
 
+TEST_F(RpcTest, SendsDoneAfterTheEndDoesNothing) {
+  CallOptions options;
+  options.metadata.emplace_back("x-refuse", "yes");
+  auto call = BidiCall<nv::AttachRequest, nv::AttachResponse>::Start(
+      channel_, "/slipstream.notification.v1.NotificationService/Attach", options);
+  EXPECT_FALSE(Run<bool>([&]() -> Async<bool> { co_return (co_await call->Read()).has_value(); }));
+  call->SendsDone();
+  EXPECT_FALSE(call->Send(nv::AttachRequest()));
+}
+
 TEST_F(RpcTest, ASecondServerOnThePortIsRefused) {
   Server second(ServerOptions{.address = server_->LocalAddress()});
   EXPECT_EQ(second.Start().code(), absl::StatusCode::kUnavailable);
