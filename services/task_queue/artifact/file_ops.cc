@@ -22,6 +22,10 @@ absl::Status Failed(const std::string& what, const std::string& path, int error_
 }
 
 absl::Status MakeFolder(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    mkdir(path.substr(0, slash).c_str(), 0700);  // a parent that fails shows below
+  }
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return absl::OkStatus();
   return Failed("create folder", path, errno);
 }

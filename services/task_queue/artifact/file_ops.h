@@ -13,7 +13,8 @@
 namespace slipstream::artifact::file_ops {
 
 absl::Status Failed(const std::string& what, const std::string& path, int error_number);
-absl::Status MakeFolder(const std::string& path);  // mode 0700; it may exist
+// With its parents; mode 0700; it may exist.
+absl::Status MakeFolder(const std::string& path);
 // A file that is held by no other process; the descriptor keeps the lock.
 absl::StatusOr<int> LockFile(const std::string& path);
 absl::StatusOr<int> CreateFile(const std::string& path);  // mode 0600, must not exist
