@@ -132,6 +132,9 @@ TEST_F(PostgresTest, AServerThatDoesNotAnswerIsGivenUpInTime) {
   const absl::Status status = Ask(*client, "SELECT 1", absl::Milliseconds(200)).get().status();
   EXPECT_EQ(status::Reason(status), kUnreachable) << status;
   EXPECT_NE(status.message().find("did not answer within 200ms"), absl::string_view::npos);
+  // Its connection was cut, so the one thread is free again, if only to wait for a new one.
+  EXPECT_EQ(status::Reason(Ask(*client, "SELECT 1", absl::Seconds(1)).get().status()),
+            kUnreachable);
   server_->Resume();
   auto rows = Ask(*client, "SELECT 1").get();
   EXPECT_TRUE(rows.ok()) << rows.status();

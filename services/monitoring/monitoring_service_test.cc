@@ -14,6 +14,7 @@
 #include "libs/audit/memory_audit_log.h"
 #include "libs/auth/permissions.h"
 #include "libs/clock/clock.h"
+#include "libs/clock/fake_clock.h"
 #include "libs/random/random.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/handler.h"
@@ -135,6 +136,9 @@ class MonitoringServiceTest : public testing::Test {
   }
   v1::ServiceHealth Ask(const std::string& service, absl::Duration timeout = absl::Seconds(10)) {
     Scraper scraper({peers_, engine_, clock_, metrics_, {}}, timeout);
+    return AskWith(scraper, service);
+  }
+  v1::ServiceHealth AskWith(Scraper& scraper, const std::string& service) {
     std::promise<void> asked;
     scope_.Spawn([&]() -> Async<void> {
       co_await scraper.Ask(service);
@@ -319,6 +323,27 @@ TEST_F(MonitoringServiceTest, WithoutPostgresTheOptimizerIsNotConfigured) {
   optimizer_->status =
       status::Error(absl::StatusCode::kUnavailable, "POSTGRES_UNREACHABLE", "gone");
   EXPECT_EQ(Ask("database_optimizer").status(), Health::UNAVAILABLE);
+}
+
+TEST_F(MonitoringServiceTest, AnUnconfiguredOptimizerIsAskedForFiguresOnceAMinute) {
+  optimizer_->status =
+      status::Error(absl::StatusCode::kUnavailable, "POSTGRES_NOT_CONFIGURED", "none");
+  clock::FakeClock clock;
+  Scraper scraper({peers_, engine_, clock, metrics_, {}}, absl::Seconds(10));
+  const auto ask = [&] { return AskWith(scraper, "database_optimizer").status(); };
+  EXPECT_EQ(ask(), Health::NOT_CONFIGURED);
+  optimizer_->status = absl::OkStatus();
+  EXPECT_EQ(ask(), Health::NOT_CONFIGURED);
+  clock.Advance(absl::Minutes(1));
+  EXPECT_EQ(ask(), Health::HEALTHY);
+  optimizer_->status =
+      status::Error(absl::StatusCode::kUnavailable, "POSTGRES_NOT_CONFIGURED", "none");
+  EXPECT_EQ(ask(), Health::NOT_CONFIGURED);
+  optimizer_->status = absl::OkStatus();
+  server_->SetServing(false);
+  EXPECT_EQ(ask(), Health::UNAVAILABLE);
+  server_->SetServing(true);
+  EXPECT_EQ(ask(), Health::HEALTHY) << "it has restarted, so it may be configured now";
 }
 
 TEST_F(MonitoringServiceTest, AServerThatDrainsOrIsGoneIsUnavailable) {

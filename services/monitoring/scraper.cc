@@ -24,6 +24,9 @@ namespace qv = slipstream::task_queue::v1;
 
 using Health = v1::ServiceHealth;
 
+// How long an optimizer without a database is not asked for figures.
+constexpr absl::Duration kOptimizerRest = absl::Minutes(1);
+
 Observation Healthy() { return {Health::HEALTHY, "", {}}; }
 Observation Degraded(std::string message) { return {Health::DEGRADED, std::move(message), {}}; }
 Observation Unavailable(std::string message) {
@@ -146,6 +149,7 @@ Async<HealthStatus> Scraper::Ask(std::string service) {
 Async<Observation> Scraper::Observe(const std::string& service) {
   const absl::Status health = co_await CheckHealth(service);
   if (health.ok()) co_return co_await ReadFigures(service);
+  if (service == "database_optimizer") SetOptimizerRests(false);  // it may come back with one
   switch (health.code()) {
     case absl::StatusCode::kFailedPrecondition:
       co_return Unavailable("answers that it does not serve: it starts or ends");
@@ -227,7 +231,23 @@ Async<Observation> Scraper::ReadNotification() {
   co_return Healthy();
 }
 
+bool Scraper::OptimizerRests() const {
+  sync::MutexLock lock(mutex_);
+  return deps_.clock.Monotonic() < optimizer_rests_until_;
+}
+
+void Scraper::SetOptimizerRests(bool rests) {
+  sync::MutexLock lock(mutex_);
+  optimizer_rests_until_ =
+      rests ? deps_.clock.Monotonic() + kOptimizerRest : -absl::InfiniteDuration();
+}
+
 Async<Observation> Scraper::ReadDatabaseOptimizer() {
+  const Observation not_configured{
+      Health::NOT_CONFIGURED,
+      "no PostgreSQL is configured; set database_optimizer.postgres_url",
+      {}};
+  if (OptimizerRests()) co_return not_configured;
   auto stub = dv::DatabaseOptimizerService::NewStub(deps_.peers.Channel("database_optimizer"));
   const dv::GetStatsRequest request;
   auto stats =
@@ -237,9 +257,8 @@ Async<Observation> Scraper::ReadDatabaseOptimizer() {
   if (stats.ok()) co_return Healthy();
   const std::string reason = status::Reason(stats.status());
   if (reason == "POSTGRES_NOT_CONFIGURED") {
-    co_return Observation{Health::NOT_CONFIGURED,
-                          "no PostgreSQL is configured; set database_optimizer.postgres_url",
-                          {}};
+    SetOptimizerRests(true);
+    co_return not_configured;
   }
   if (stats.status().code() == absl::StatusCode::kUnavailable && !reason.empty()) {
     co_return Unavailable(absl::StrCat("serves, but its PostgreSQL does not (", reason,

@@ -15,6 +15,7 @@
 #include "libs/logging/logger.h"
 #include "libs/metrics/registry.h"
 #include "libs/service/context.h"
+#include "libs/sync/mutex.h"
 #include "services/monitoring/monitoring_engine.h"
 
 namespace slipstream::monitoring {
@@ -47,8 +48,15 @@ class Scraper {
   Async<Observation> ReadDatabaseOptimizer();
   rpc::CallOptions OwnCall() const;
 
+  // Configuration changes by a restart only, so an optimizer without a database is not asked for
+  // figures at each scrape: every answer is a warning in its log.
+  bool OptimizerRests() const;
+  void SetOptimizerRests(bool rests);
+
   const Deps deps_;
   const absl::Duration timeout_;
+  mutable sync::Mutex mutex_;
+  absl::Duration optimizer_rests_until_ ABSL_GUARDED_BY(mutex_) = -absl::InfiniteDuration();
   const metrics::Family<metrics::Gauge> status_;
   const metrics::Family<metrics::Histogram> seconds_;
 };
