@@ -176,7 +176,8 @@ class Suite:
     def _config(self) -> str:
         sections: dict[str, list[str]] = {
             "auth": [f'hs256_secret_file: "{self.folder}/hs256.secret"'],
-            "rpc": ["reflection: true"],
+            "rpc": ([] if any("reflection:" in line for line in self.settings.get("rpc", []))
+                    else ["reflection: true"]),
             "task_queue": [f'artifact {{ directory: "{self.folder}/artifacts" }}'],
             "edge": [f'http_address: "127.0.0.1:{self.edge_port}"'],
         }
