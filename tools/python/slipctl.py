@@ -121,11 +121,13 @@ def main() -> None:
         options.function(options)
     except ApiError as error:
         sys.exit(f"slipctl: {error}")
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        sys.exit(1)
     except OSError as error:
         sys.exit(f"slipctl: the edge cannot be reached: {error}")
     except json.JSONDecodeError as error:
         sys.exit(f"slipctl: --args is not JSON: {error}")
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         sys.exit(130)
 
 
