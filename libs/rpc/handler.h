@@ -53,6 +53,17 @@ class Receiver {
   virtual void Stop() = 0;
 };
 
+// What a client-streaming handler reads from.
+template <class Request>
+class UploadReceiver : public Receiver<Request> {
+ public:
+  // Once Read has answered nullopt: true when the client has ended its side and waits for the
+  // answer, false when it is gone. Asked before anything is kept for good, because a stream that
+  // broke ends like one that is complete, and CallContext::cancelled may be told later. Sends the
+  // initial metadata, which fails exactly when the stream is closed.
+  virtual Async<bool> ClientWaits() = 0;
+};
+
 namespace internal {
 
 // Keeps a reactor alive until gRPC is done with it and its coroutine has ended.
@@ -157,7 +168,7 @@ class WriteReactor final : public grpc::ServerWriteReactor<Response>,
 
 template <class Request>
 class ReadReactor final : public grpc::ServerReadReactor<Request>,
-                          public Receiver<Request>,
+                          public UploadReceiver<Request>,
                           public SelfOwned<ReadReactor<Request>> {
  public:
   ReadReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
@@ -170,6 +181,13 @@ class ReadReactor final : public grpc::ServerReadReactor<Request>,
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
   void Stop() override { slot_.Stop(); }
+  Async<bool> ClientWaits() override {
+    co_return co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
+      metadata_sent_ = std::move(resume);
+      this->StartSendInitialMetadata();
+    });
+  }
+  void OnSendInitialMetadataDone(bool ok) override { metadata_sent_(ok); }
   void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
   void OnCancel() override { call_.context().Cancel(); }
   void OnDone() override { this->Drop(); }
@@ -177,6 +195,7 @@ class ReadReactor final : public grpc::ServerReadReactor<Request>,
  private:
   ServerCall call_;
   ReadSlot<Request> slot_;
+  async::Resume<bool> metadata_sent_;  // set before the send is started, used once after it
 };
 
 template <class Request, class Response>
@@ -262,13 +281,13 @@ class Endpoint {
                                                     std::move(run));
   }
 
-  // handler: Async<absl::Status>(CallContext&, Receiver<Request>&, Response*)
+  // handler: Async<absl::Status>(CallContext&, UploadReceiver<Request>&, Response*)
   template <class Request, class Response, class Handler>
   grpc::ServerReadReactor<Request>* ClientStream(std::string_view method,
                                                  grpc::CallbackServerContext* context,
                                                  Response* response, Handler handler) {
     auto run = [response](auto& h, auto& r) -> Async<absl::Status> {
-      return h(r.context(), static_cast<Receiver<Request>&>(r), response);
+      return h(r.context(), static_cast<UploadReceiver<Request>&>(r), response);
     };
     return Stream<internal::ReadReactor<Request>>(method, context, std::move(handler),
                                                   std::move(run));

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ namespace slipstream::task_queue {
 class RecordingSink final : public WorkerSink {
  public:
   bool Assign(const std::vector<TaskRecord>& tasks) override {
+    if (during_assign) during_assign();
     if (broken) return false;
     for (const TaskRecord& task : tasks) {
       assigned.push_back(task);
@@ -37,6 +39,7 @@ class RecordingSink final : public WorkerSink {
   std::vector<TaskRecord> assigned;
   std::vector<std::string> cancelled;
   std::vector<std::string> order;
+  std::function<void()> during_assign;  // runs before the assignment is on its way
   bool broken = false, drained = false, closed = false;
 };
 
@@ -72,8 +75,8 @@ class EngineFixture : public testing::Test {
     EXPECT_TRUE(task.ok()) << task.status();
     return task.ok() ? *task : TaskRecord();
   }
-  absl::Status Report(const std::string& session, const TaskRecord& task, decltype(
-                          WorkerReport::what) what) {
+  absl::Status Report(const std::string& session, const TaskRecord& task,
+                      decltype(WorkerReport::what) what) {
     std::vector<WorkerReport> reports;
     reports.push_back({task.task_id, task.lease_epoch, std::move(what)});
     return Await(sessions_.Report(session, std::move(reports)))[0];

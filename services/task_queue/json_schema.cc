@@ -118,8 +118,7 @@ void CheckNumber(const Node& node, double number, const std::string& path, Viola
   if (node.exclusive_maximum && number >= *node.exclusive_maximum) {
     Say(out, path, absl::StrCat("must be below ", *node.exclusive_maximum));
   }
-  if (node.multiple_of && *node.multiple_of > 0 &&
-      std::remainder(number, *node.multiple_of) != 0) {
+  if (node.multiple_of && *node.multiple_of > 0 && std::remainder(number, *node.multiple_of) != 0) {
     Say(out, path, absl::StrCat("must be a multiple of ", *node.multiple_of));
   }
 }
@@ -192,8 +191,8 @@ void CheckValue(const Node& node, const Value& value, const std::string& path, i
     }
   }
   if (value.kind_case() == Value::kStringValue) {
-    CheckCount(LengthOf(value.string_value()), node.min_length, node.max_length, "characters",
-               path, out);
+    CheckCount(LengthOf(value.string_value()), node.min_length, node.max_length, "characters", path,
+               out);
   }
   if (value.kind_case() == Value::kNumberValue) {
     CheckNumber(node, value.number_value(), path, out);

@@ -50,8 +50,8 @@ absl::Status ReadStrings(const Value& value, const std::string& path,
 }
 
 absl::Status ReadTypes(const Value& value, const std::string& path, Node& node) {
-  static const auto& known = *new std::set<std::string>{
-      "object", "array", "string", "number", "integer", "boolean", "null"};
+  static const auto& known = *new std::set<std::string>{"object",  "array",   "string", "number",
+                                                        "integer", "boolean", "null"};
   if (absl::Status read = ReadStrings(value, path, node.types); !read.ok()) return read;
   for (const std::string& type : node.types) {
     if (!known.contains(type)) return Wrong(path, "a JSON type");
@@ -133,8 +133,7 @@ absl::Status ReadKeyword(const std::string& key, const Value& value, const std::
   }
   if (key == "enum") {
     if (value.kind_case() != Value::kListValue) return Wrong(path, "a list of values");
-    node.enumeration.assign(value.list_value().values().begin(),
-                            value.list_value().values().end());
+    node.enumeration.assign(value.list_value().values().begin(), value.list_value().values().end());
     return absl::OkStatus();
   }
   if (key == "sensitive") {

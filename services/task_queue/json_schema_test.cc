@@ -34,8 +34,9 @@ TEST(JsonSchema, ChecksObjects) {
                    "template": {"enum": ["standard", "technical"]},
                    "count": {"type": "integer", "minimum": 1, "maximum": 3},
                    "tags": {"type": "array", "maxItems": 2, "items": {"type": "string"}}}})");
-  EXPECT_EQ(Wrong(schema, R"({"prompt": "hey", "template": "technical", "count": 2, "tags": ["a"]})"),
-            "");
+  EXPECT_EQ(
+      Wrong(schema, R"({"prompt": "hey", "template": "technical", "count": 2, "tags": ["a"]})"),
+      "");
   EXPECT_EQ(Wrong(schema, "{}"), "args.prompt: is required");
   EXPECT_EQ(Wrong(schema, R"({"prompt": 1})"), "args.prompt: must be of type string");
   EXPECT_EQ(Wrong(schema, R"({"prompt": "h"})"), "args.prompt: needs at least 2 characters");
@@ -67,8 +68,7 @@ TEST(JsonSchema, AnEmptySchemaAcceptsEveryObject) {
 }
 
 TEST(JsonSchema, RefusesKeywordsThatItWouldNotCheck) {
-  const auto schema =
-      JsonSchema::Compile(Parse(R"({"properties": {"a": {"pattern": "^x"}}})"));
+  const auto schema = JsonSchema::Compile(Parse(R"({"properties": {"a": {"pattern": "^x"}}})"));
   ASSERT_FALSE(schema.ok());
   EXPECT_EQ(status::FieldViolations(schema.status())[0].field, "args_schema.properties.a.pattern");
 }
@@ -86,7 +86,8 @@ TEST(JsonSchema, RefusesSchemasThatAreTooDeep) {
 TEST(JsonSchema, ViolationsAreBounded) {
   const JsonSchema schema = Schema(R"({"additionalProperties": false})");
   std::string args = "{";
-  for (int i = 0; i < 100; ++i) args += (i ? "," : "") + std::string("\"a") + std::to_string(i) + "\":1";
+  for (int i = 0; i < 100; ++i)
+    args += (i ? "," : "") + std::string("\"a") + std::to_string(i) + "\":1";
   EXPECT_EQ(schema.Check(Parse(args + "}")).size(), status::kMaxViolationCount);
 }
 

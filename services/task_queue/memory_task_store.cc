@@ -19,6 +19,11 @@ std::string RequestKey(const NewTask& task) {
                       task.request_id);
 }
 
+ReportKind KindOf(const FinishRequest& request) {
+  return std::holds_alternative<task_state::Success>(request.outcome) ? ReportKind::kSuccess
+                                                                      : ReportKind::kFailure;
+}
+
 absl::Status QueueFull(std::string_view what) {
   return status::WithRetryAfter(
       status::Error(absl::StatusCode::kResourceExhausted, kQueueFull,
@@ -30,10 +35,10 @@ absl::Status QueueFull(std::string_view what) {
 }  // namespace
 
 absl::Status TaskNotFound(std::string_view task_id) {
-  return status::Error(absl::StatusCode::kNotFound, kTaskNotFound,
-                       absl::StrCat("there is no task ",
-                                    status::BoundedText({task_id.data(), task_id.size()}, 64),
-                                    "; results are kept for a limited time after the end"));
+  return status::Error(
+      absl::StatusCode::kNotFound, kTaskNotFound,
+      absl::StrCat("there is no task ", status::BoundedText({task_id.data(), task_id.size()}, 64),
+                   "; results are kept for a limited time after the end"));
 }
 
 MemoryTaskStore::Entry* MemoryTaskStore::Find(std::string_view task_id) {
@@ -123,20 +128,20 @@ absl::StatusOr<bool> MemoryTaskStore::CheckSubmit(const NewTask& task, Submitted
     auto request = requests_.find(RequestKey(task));
     if (request != requests_.end()) {
       if (request->second.fingerprint != task.fingerprint) {
-        return status::Error(absl::StatusCode::kAlreadyExists, kRequestIdReused,
-                             absl::StrCat("request_id was used for another submit (task ",
-                                          request->second.task_id,
-                                          "); use a new one for new content"),
-                             {{"task_id", request->second.task_id}});
+        return status::Error(
+            absl::StatusCode::kAlreadyExists, kRequestIdReused,
+            absl::StrCat("request_id was used for another submit (task ", request->second.task_id,
+                         "); use a new one for new content"),
+            {{"task_id", request->second.task_id}});
       }
       auto first = tasks_.find(request->second.task_id);
       if (first == tasks_.end()) {
-        return status::Error(absl::StatusCode::kAlreadyExists, "REQUEST_ALREADY_DONE",
-                             absl::StrCat("this request was accepted as task ",
-                                          request->second.task_id,
-                                          ", whose result is no longer kept; use a new request_id "
-                                          "to run it again"),
-                             {{"task_id", request->second.task_id}});
+        return status::Error(
+            absl::StatusCode::kAlreadyExists, "REQUEST_ALREADY_DONE",
+            absl::StrCat("this request was accepted as task ", request->second.task_id,
+                         ", whose result is no longer kept; use a new request_id "
+                         "to run it again"),
+            {{"task_id", request->second.task_id}});
       }
       known->task = first->second.task;
       known->duplicate = true;
@@ -219,7 +224,8 @@ Async<absl::StatusOr<std::vector<bool>>> MemoryTaskStore::RenewSessions(
   std::vector<bool> known;
   for (const SessionLease& session : sessions) {
     auto it = sessions_.find(session.session_id);
-    // What has expired is gone even when no sweep has come by: nobody may count on a sweep's timing.
+    // What has expired is gone even when no sweep has come by: nobody may count on a sweep's
+    // timing.
     const bool alive = it != sessions_.end() && it->second.until > now;
     known.push_back(alive);
     if (!alive) continue;
@@ -242,17 +248,16 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
   std::vector<std::string> wanted;
   if (!paused_.contains("*")) {
     std::copy_if(task_types.begin(), task_types.end(), std::back_inserter(wanted),
-                 [this](const std::string& type) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-                   return !paused_.contains(type);
-                 });
+                 [this](const std::string& type)
+                     ABSL_NO_THREAD_SAFETY_ANALYSIS { return !paused_.contains(type); });
   }
   std::vector<TaskRecord> leased;
   while (static_cast<int>(leased.size()) < max_count) {
     const std::string task_id = waiting_.Next(wanted, now);
     if (task_id.empty()) break;
     Entry& entry = tasks_.at(task_id);
-    const absl::Status status = Change(
-        entry, [&](TaskRecord& task) { return task_state::Lease(task, session_id, now); });
+    const absl::Status status =
+        Change(entry, [&](TaskRecord& task) { return task_state::Lease(task, session_id, now); });
     if (!status.ok()) co_return status;
     Announce(entry, "task_started");
     leased.push_back(entry.task);
@@ -261,11 +266,12 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
 }
 
 absl::StatusOr<MemoryTaskStore::Entry*> MemoryTaskStore::FindLeased(const LeaseKey& lease,
-                                                                    Reported* repeated) {
+                                                                    ReportKind kind,
+                                                                    Reported& out) {
   Entry* entry = Find(lease.task_id);
   if (entry == nullptr) return TaskNotFound(lease.task_id);
-  if (repeated != nullptr && task_state::AlreadyReported(entry->task, lease.epoch)) {
-    repeated->repeated = true;
+  if (task_state::AlreadyReported(entry->task, lease.epoch, kind)) {
+    out.repeated = true;
     return entry;
   }
   absl::Status held = task_state::CheckLease(entry->task, lease.session_id, lease.epoch);
@@ -279,7 +285,7 @@ Async<absl::StatusOr<std::vector<Reported>>> MemoryTaskStore::FinishBatch(
   std::vector<Reported> results(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     Reported& out = results[i];
-    absl::StatusOr<Entry*> entry = FindLeased(requests[i].lease, &out);
+    absl::StatusOr<Entry*> entry = FindLeased(requests[i].lease, KindOf(requests[i]), out);
     out.status = entry.status();
     if (!entry.ok()) continue;
     if (!out.repeated) {
@@ -287,8 +293,8 @@ Async<absl::StatusOr<std::vector<Reported>>> MemoryTaskStore::FinishBatch(
         if (const auto* success = std::get_if<task_state::Success>(&requests[i].outcome)) {
           return task_state::Succeed(task, *success, now);
         }
-        return task_state::FailAttempt(
-            task, std::get<task_state::Failure>(requests[i].outcome), options_.retry, now);
+        return task_state::FailAttempt(task, std::get<task_state::Failure>(requests[i].outcome),
+                                       options_.retry, now);
       });
       if (out.status.ok()) Announce(**entry, task_state::EventType((*entry)->task));
     }
@@ -303,12 +309,11 @@ Async<absl::StatusOr<std::vector<Reported>>> MemoryTaskStore::ProgressBatch(
   std::vector<Reported> results(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     Reported& out = results[i];
-    absl::StatusOr<Entry*> entry = FindLeased(requests[i].lease, nullptr);
+    absl::StatusOr<Entry*> entry = FindLeased(requests[i].lease, ReportKind::kNone, out);
     out.status = entry.status();
     if (!entry.ok()) continue;
     // No index depends on progress.
-    out.status =
-        task_state::Progress((*entry)->task, requests[i].percent, requests[i].message);
+    out.status = task_state::Progress((*entry)->task, requests[i].percent, requests[i].message);
     if (out.status.ok()) Announce(**entry, "task_progress");
     out.task = (*entry)->task;
   }
@@ -321,7 +326,7 @@ Async<absl::StatusOr<std::vector<Reported>>> MemoryTaskStore::ReleaseBatch(
   std::vector<Reported> results(leases.size());
   for (size_t i = 0; i < leases.size(); ++i) {
     Reported& out = results[i];
-    absl::StatusOr<Entry*> entry = FindLeased(leases[i], &out);
+    absl::StatusOr<Entry*> entry = FindLeased(leases[i], ReportKind::kRelease, out);
     out.status = entry.status();
     if (!entry.ok()) continue;
     if (!out.repeated) {
@@ -374,9 +379,8 @@ Async<absl::StatusOr<TaskPage>> MemoryTaskStore::ListByOwner(const ListQuery& qu
     }
     if (query.tenant && task.tenant != *query.tenant) continue;
     if (!query.task_type.empty() && task.task_type != query.task_type) continue;
-    if (!query.statuses.empty() &&
-        std::find(query.statuses.begin(), query.statuses.end(), task.status) ==
-            query.statuses.end()) {
+    if (!query.statuses.empty() && std::find(query.statuses.begin(), query.statuses.end(),
+                                             task.status) == query.statuses.end()) {
       continue;
     }
     page.tasks.push_back(task);
@@ -466,7 +470,8 @@ void MemoryTaskStore::SweepOne(Entry& entry, absl::Time now, double jitter, Swee
          true},
         absl::ZeroDuration(),
         std::nullopt,
-        jitter};
+        jitter,
+        false};
     return task_state::FailAttempt(task, overdue, options_.retry, now);
   });
   if (!changed.ok()) return;

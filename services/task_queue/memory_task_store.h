@@ -22,9 +22,9 @@
 namespace slipstream::task_queue {
 
 struct MemoryTaskStoreOptions {
-  int64_t max_tasks_count = 1'000'000;        // finished ones included; also request ids
-  int64_t max_bytes = int64_t{1} << 30;       // arguments and results together, at submit
-  int64_t max_outbox_count = 1'000'000;       // beyond it the oldest are dropped and counted
+  int64_t max_tasks_count = 1'000'000;   // finished ones included; also request ids
+  int64_t max_bytes = int64_t{1} << 30;  // arguments and results together, at submit
+  int64_t max_outbox_count = 1'000'000;  // beyond it the oldest are dropped and counted
   absl::Duration aging_step = absl::Seconds(30);
   task_state::RetryPolicy retry;
 };
@@ -42,9 +42,9 @@ class MemoryTaskStore final : public TaskStore {
   Async<absl::Status> OpenSession(SessionLease session) override;
   Async<absl::StatusOr<std::vector<bool>>> RenewSessions(std::span<const SessionLease> sessions,
                                                          absl::Time now) override;
-  Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(
-      std::string_view session_id, std::span<const std::string> task_types, int max_count,
-      absl::Time now) override;
+  Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(std::string_view session_id,
+                                                            std::span<const std::string> task_types,
+                                                            int max_count, absl::Time now) override;
   Async<absl::StatusOr<std::vector<Reported>>> FinishBatch(std::span<const FinishRequest> requests,
                                                            absl::Time now) override;
   Async<absl::StatusOr<std::vector<Reported>>> ProgressBatch(
@@ -70,7 +70,7 @@ class MemoryTaskStore final : public TaskStore {
  private:
   struct Entry {
     TaskRecord task;
-    uint64_t order = 0;            // of arrival
+    uint64_t order = 0;             // of arrival
     int64_t progress_sequence = 0;  // its progress in the outbox, which a newer one may replace
   };
   struct Session {
@@ -93,7 +93,7 @@ class MemoryTaskStore final : public TaskStore {
   absl::StatusOr<bool> CheckSubmit(const NewTask& task, Submitted* known) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Finds the task under its lease; the fence of every report.
-  absl::StatusOr<Entry*> FindLeased(const LeaseKey& lease, Reported* repeated)
+  absl::StatusOr<Entry*> FindLeased(const LeaseKey& lease, ReportKind kind, Reported& out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Entry* Find(std::string_view task_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

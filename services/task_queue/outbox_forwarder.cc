@@ -47,10 +47,9 @@ Async<absl::Status> OutboxForwarder::PublishOneByOne(std::span<const OutboxEntry
     const absl::Status delivered = co_await deps_.publisher.Publish({&entry, 1});
     if (absl::IsInvalidArgument(delivered)) {
       deps_.series.outbox_dropped.Increment();
-      deps_.logger.Error("an event was refused as invalid and is given up",
-                         {{"task_id", entry.task.task_id},
-                          {"type", entry.type},
-                          {"error", delivered}});
+      deps_.logger.Error(
+          "an event was refused as invalid and is given up",
+          {{"task_id", entry.task.task_id}, {"type", entry.type}, {"error", delivered}});
       continue;
     }
     if (!delivered.ok()) co_return delivered;

@@ -114,8 +114,8 @@ Figures QueueFigures::Read(absl::Time now) const {
     sum.retried += second.retried;
   }
   // A process younger than the window is measured over its own life.
-  const double seconds = std::max(
-      1.0, absl::ToDoubleSeconds(std::min(kFiguresWindow, now - started_at_)));
+  const double seconds =
+      std::max(1.0, absl::ToDoubleSeconds(std::min(kFiguresWindow, now - started_at_)));
   Figures out;
   out.submitted_per_second = static_cast<double>(sum.submitted) / seconds;
   out.finished_per_second = static_cast<double>(sum.finished) / seconds;

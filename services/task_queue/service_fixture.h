@@ -82,9 +82,9 @@ class NotificationDouble final : public service::Module,
              *rpc::MethodTable::ForService("slipstream.notification.v1.NotificationService")),
         delivered_(delivered) {}
   std::vector<grpc::Service*> Services() override { return {this}; }
-  grpc::ServerUnaryReactor* PublishMany(
-      grpc::CallbackServerContext* context, const notification::v1::PublishManyRequest* request,
-      notification::v1::PublishManyResponse* response) override {
+  grpc::ServerUnaryReactor* PublishMany(grpc::CallbackServerContext* context,
+                                        const notification::v1::PublishManyRequest* request,
+                                        notification::v1::PublishManyResponse* response) override {
     return rpc_.Unary("PublishMany", context, request, response,
                       [this](rpc::CallContext&, const notification::v1::PublishManyRequest& q,
                              notification::v1::PublishManyResponse*) {
@@ -183,8 +183,8 @@ class ServiceFixture : public testing::Test {
     config_.mutable_task_queue()->mutable_artifact()->set_directory(folder_ + "/artifacts");
     config_.mutable_task_queue()->mutable_artifact()->set_max_artifact_bytes(1 << 20);
     // The name "standalone" makes the process its own peer: its outbox goes to the double.
-    process_ = std::make_unique<service::Process>(config_,
-                                                  service::ProcessOptions{.name = "standalone"});
+    process_ =
+        std::make_unique<service::Process>(config_, service::ProcessOptions{.name = "standalone"});
     const absl::Status started = process_->Start(
         {[this](service::Context& context) -> absl::StatusOr<std::unique_ptr<service::Module>> {
            return std::make_unique<NotificationDouble>(context.dispatcher, delivered_);

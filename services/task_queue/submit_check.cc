@@ -90,10 +90,9 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
 
   std::string args = SerializeDeterministically(spec.args);
   if (static_cast<int64_t>(args.size()) > limits.max_args_bytes) {
-    return status::FieldError("args",
-                              absl::StrCat("has ", args.size(), " bytes; at most ",
-                                           limits.max_args_bytes,
-                                           " are allowed, upload larger input as an artifact"));
+    return status::FieldError(
+        "args", absl::StrCat("has ", args.size(), " bytes; at most ", limits.max_args_bytes,
+                             " are allowed, upload larger input as an artifact"));
   }
   const auto violations = (*known)->schema.Check(spec.args);
   if (!violations.empty()) return status::FieldErrors(violations);
@@ -109,8 +108,8 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
 
   NewTask task;
   task.task_type = type.name();
-  task.priority = static_cast<TaskPriority>(
-      OrDefault(spec.priority, static_cast<int>(TaskPriority::kNormal)));
+  task.priority =
+      static_cast<TaskPriority>(OrDefault(spec.priority, static_cast<int>(TaskPriority::kNormal)));
   task.args = MakeBytes(std::move(args));
   task.owner = caller.user;
   task.tenant = caller.tenant;
@@ -121,8 +120,8 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
   if (spec.run_at) task.run_at = *spec.run_at;
   if (spec.delay_ms && *spec.delay_ms > 0) task.run_at = now + absl::Milliseconds(*spec.delay_ms);
   if (spec.expires_in_ms > 0) task.expires_in = absl::Milliseconds(spec.expires_in_ms);
-  task.max_attempts = OrDefault(OrDefault(spec.max_attempts, type.max_attempts()),
-                                limits.default_max_attempts);
+  task.max_attempts =
+      OrDefault(OrDefault(spec.max_attempts, type.max_attempts()), limits.default_max_attempts);
   task.attempt_deadline = OrDefault(deadline, type_deadline);
   task.result_ttl = OrDefault(absl::Milliseconds(spec.result_ttl_ms), limits.default_result_ttl);
   task.labels = spec.labels;

@@ -40,6 +40,9 @@ inline constexpr std::array<TaskPriority, 4> kPriorities = {
 std::string_view StatusName(TaskStatus status);
 std::string_view PriorityName(TaskPriority priority);
 
+// What a worker said last about a lease; repeating it is no error, saying something else is stale.
+enum class ReportKind { kNone, kSuccess, kFailure, kRelease };
+
 using Bytes = std::shared_ptr<const std::string>;
 inline Bytes MakeBytes(std::string text) {
   return std::make_shared<const std::string>(std::move(text));
@@ -78,7 +81,8 @@ struct NewTask {
   std::string correlation_id;
   std::string traceparent;  // W3C trace context of the submit; may be empty
   std::string request_id;   // idempotency key within (owner, tenant); empty for none
-  std::string fingerprint;  // of the submit's content: another content under a request id is refused
+  std::string
+      fingerprint;  // of the submit's content: another content under a request id is refused
   std::optional<absl::Time> run_at;
   absl::Duration expires_in = absl::InfiniteDuration();  // from ready to first start
   int max_attempts = 1;
@@ -113,7 +117,8 @@ struct TaskRecord {
   std::optional<absl::Time> next_run_at;
   std::optional<absl::Time> started_at;
   std::optional<absl::Time> finished_at;
-  absl::Time expires_at = absl::InfiniteFuture();  // before the end: unless started; after: forgotten
+  absl::Time expires_at =
+      absl::InfiniteFuture();  // before the end: unless started; after: forgotten
 
   absl::Duration expires_in = absl::InfiniteDuration();
   absl::Duration attempt_deadline;
@@ -124,8 +129,9 @@ struct TaskRecord {
   int64_t lease_epoch = 0;
   std::string session_id;  // empty unless RUNNING
   absl::Time attempt_deadline_at = absl::InfiniteFuture();
-  int64_t reported_epoch = 0;  // last epoch whose outcome was accepted: repeats of it are no error
-  int lost_leases_count = 0;   // in a row; bounded, so that a task that kills its workers ends
+  int64_t reported_epoch = 0;  // last epoch under which a final report was accepted, and which
+  ReportKind reported_kind = ReportKind::kNone;
+  int lost_leases_count = 0;  // in a row; bounded, so that a task that kills its workers ends
 
   int64_t version = 0;  // grows with every change; names the change in the outbox
 };

@@ -11,8 +11,8 @@ namespace slipstream::task_queue {
 
 namespace {
 
-void SetTime(const std::optional<absl::Time>& time, google::protobuf::Timestamp* (v1::Task::*field)(),
-             v1::Task* out) {
+void SetTime(const std::optional<absl::Time>& time,
+             google::protobuf::Timestamp* (v1::Task::*field)(), v1::Task* out) {
   if (time) *(out->*field)() = ToTimestamp(*time);
 }
 
@@ -228,8 +228,7 @@ Hello FromProto(const v1::WorkRequest::Hello& hello, std::string user) {
 }
 
 TaskUsage FromProto(const v1::TaskUsage& usage) {
-  return {std::max<int64_t>(0, usage.cost_usd_micros()),
-          std::max<int64_t>(0, usage.input_tokens()),
+  return {std::max<int64_t>(0, usage.cost_usd_micros()), std::max<int64_t>(0, usage.input_tokens()),
           std::max<int64_t>(0, usage.output_tokens())};
 }
 

@@ -72,9 +72,8 @@ TEST_F(TaskQueueEngineTest, TheSameRequestIdReturnsTheFirstTask) {
   EXPECT_EQ(Submit(spec).task_id, first.task_id);
   spec.fingerprint = "g";
   EXPECT_EQ(Refusal(spec), kRequestIdReused);
-  EXPECT_EQ(metrics::ValueOf(
-                metrics_, R"(slipstream_task_queue_submitted_total{task_type="echo"})"),
-            1);
+  EXPECT_EQ(
+      metrics::ValueOf(metrics_, R"(slipstream_task_queue_submitted_total{task_type="echo"})"), 1);
 }
 
 TEST_F(TaskQueueEngineTest, AnothersTaskDoesNotExist) {
@@ -158,8 +157,8 @@ TEST_F(TaskQueueEngineTest, AResultIsForgottenAfterItsTimeAndByCleanup) {
   clock_.Advance(absl::Seconds(1));
   EXPECT_EQ(Await(engine_.Cleanup(std::nullopt, false))->removed_count, 0);
   EXPECT_EQ(Await(engine_.Cleanup(absl::Milliseconds(500), false))->removed_count, 1);
-  EXPECT_TRUE(absl::IsInvalidArgument(
-      Await(engine_.Cleanup(absl::Milliseconds(-1), false)).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(Await(engine_.Cleanup(absl::Milliseconds(-1), false)).status()));
 }
 
 TEST_F(TaskQueueEngineTest, DrainingRefusesSubmitsWithARetryDelay) {

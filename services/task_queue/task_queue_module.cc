@@ -139,10 +139,10 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
       service_({context.dispatcher, context.permissions, clock_, engine_, registry_, sessions_,
                 signals_, opened.page_tokens, store_.durable()},
                std::move(opened.queue)),
-      worker_service_({context.dispatcher, sessions_, signals_,
-                       TimesOf(context.config.task_queue()),
-                       context.config.task_queue().max_result_bytes()},
-                      std::move(opened.worker)),
+      worker_service_(
+          {context.dispatcher, sessions_, signals_, TimesOf(context.config.task_queue()),
+           context.config.task_queue().max_result_bytes()},
+          std::move(opened.worker)),
       artifact_service_(
           {context.dispatcher, context.permissions, artifact_engine_, opened.page_tokens},
           std::move(opened.artifact)),
@@ -183,7 +183,8 @@ Async<void> TaskQueueModule::TickLoop() {
   while (co_await scope_.SleepFor(kTickPeriod)) {
     for (int i = 0; i < kMaxTicksInARow; ++i) {
       const auto more = co_await engine_.Tick();
-      if (!more.ok()) logger_.Warning("sweep failed; it is tried again", {{"error", more.status()}});
+      if (!more.ok())
+        logger_.Warning("sweep failed; it is tried again", {{"error", more.status()}});
       if (!more.ok() || !*more) break;
     }
   }
@@ -295,11 +296,10 @@ void TaskQueueModule::Stop() {
   const auto count = [this](TaskStatus status) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return sample_.by_status[static_cast<size_t>(status)];
   };
-  logger_.Warning("ended; tasks in memory are lost",
-                  {{"pending", count(TaskStatus::kPending)},
-                   {"scheduled", count(TaskStatus::kScheduled)},
-                   {"running", count(TaskStatus::kRunning)},
-                   {"events", sample_.outbox_count}});
+  logger_.Warning("ended; tasks in memory are lost", {{"pending", count(TaskStatus::kPending)},
+                                                      {"scheduled", count(TaskStatus::kScheduled)},
+                                                      {"running", count(TaskStatus::kRunning)},
+                                                      {"events", sample_.outbox_count}});
 }
 
 }  // namespace
@@ -327,10 +327,9 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Co
     tables.push_back(*std::move(table));
   }
   return std::make_unique<TaskQueueModule>(
-      context,
-      Opened{std::move(files), *std::move(artifacts), *std::move(page_tokens),
-             std::move(tables[0]), std::move(tables[1]), std::move(tables[2]),
-             std::move(tables[3]), std::move(tables[4]), std::move(tables[5])});
+      context, Opened{std::move(files), *std::move(artifacts), *std::move(page_tokens),
+                      std::move(tables[0]), std::move(tables[1]), std::move(tables[2]),
+                      std::move(tables[3]), std::move(tables[4]), std::move(tables[5])});
 }
 
 }  // namespace slipstream::task_queue

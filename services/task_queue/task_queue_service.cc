@@ -102,8 +102,8 @@ absl::Status TaskQueueService::SetRedactedArgs(const TaskRecord& task, v1::Task*
   return absl::OkStatus();
 }
 
-Async<absl::Status> TaskQueueService::Get(rpc::CallContext& call,
-                                          const v1::GetTaskRequest& request, v1::Task* response) {
+Async<absl::Status> TaskQueueService::Get(rpc::CallContext& call, const v1::GetTaskRequest& request,
+                                          v1::Task* response) {
   const Caller caller = CallerOf(call);
   auto task = co_await deps_.engine.Get(caller, request.task_id());
   if (!task.ok()) co_return task.status();
@@ -155,8 +155,8 @@ Async<absl::Status> TaskQueueService::List(rpc::CallContext& call,
     }
     query.statuses.push_back(static_cast<TaskStatus>(status));
   }
-  query.limit = request.page_size() == 0 ? kDefaultPageSize
-                                         : std::min(request.page_size(), kMaxPageSize);
+  query.limit =
+      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
   const std::string filter = FilterOf(caller, request);
   auto after = deps_.page_tokens.Decode(request.page_token(), filter);
   if (!after.ok()) co_return after.status();
@@ -249,11 +249,10 @@ grpc::ServerUnaryReactor* TaskQueueService::RestartTask(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* TaskQueueService::PurgeQueue(grpc::CallbackServerContext* context,
                                                        const v1::PurgeQueueRequest* request,
                                                        v1::PurgeQueueResponse* response) {
-  return rpc_.Unary(
-      "PurgeQueue", context, request, response,
-      [](rpc::CallContext&, const v1::PurgeQueueRequest&, v1::PurgeQueueResponse*) {
-        return status::NotBuiltYet("TaskQueueService.PurgeQueue");
-      });
+  return rpc_.Unary("PurgeQueue", context, request, response,
+                    [](rpc::CallContext&, const v1::PurgeQueueRequest&, v1::PurgeQueueResponse*) {
+                      return status::NotBuiltYet("TaskQueueService.PurgeQueue");
+                    });
 }
 
 grpc::ServerUnaryReactor* TaskQueueService::PauseQueue(grpc::CallbackServerContext* context,

@@ -54,8 +54,8 @@ TEST_F(TaskQueueServiceTest, AnothersTaskIsNotFoundByAnyCall) {
   v1::CancelTaskRequest cancel;
   cancel.set_task_id(id);
   v1::Task task;
-  EXPECT_TRUE(absl::IsNotFound(
-      rpc::FromGrpc(queue_->CancelTask(CallAs(bob_).get(), cancel, &task))));
+  EXPECT_TRUE(
+      absl::IsNotFound(rpc::FromGrpc(queue_->CancelTask(CallAs(bob_).get(), cancel, &task))));
   EXPECT_THAT(WatchUntil(bob_, id, v1::Task::SUCCEEDED), SizeIs(0));
   v1::BulkGetTasksRequest bulk;
   bulk.add_task_ids(id);
@@ -212,9 +212,9 @@ TEST_F(TaskQueueServiceTest, WhatIsNotBuiltSaysSo) {
   EXPECT_EQ(status::Reason(Submit(alice_, unique).status()), status::kNotBuiltYet);
   auto budget = budget::v1::BudgetService::NewStub(channel_);
   budget::v1::BudgetStatus state;
-  EXPECT_EQ(status::Reason(
-                rpc::FromGrpc(budget->GetBudgetStatus(CallAs(alice_).get(), {}, &state))),
-            status::kNotBuiltYet);
+  EXPECT_EQ(
+      status::Reason(rpc::FromGrpc(budget->GetBudgetStatus(CallAs(alice_).get(), {}, &state))),
+      status::kNotBuiltYet);
 }
 
 TEST(TaskQueueModule, ARedisUrlIsRefusedWithAClearLine) {

@@ -87,6 +87,12 @@ void Wait(TaskRecord& task, absl::Time ready_at) {
   task.expires_at = task.started_at ? absl::InfiniteFuture() : ready_at + task.expires_in;
 }
 
+void NoteReport(TaskRecord& task, ReportKind kind) {
+  task.reported_epoch = task.lease_epoch;
+  task.reported_kind = kind;
+  task.lost_leases_count = 0;  // its worker lived to tell
+}
+
 void Add(std::optional<TaskUsage>& total, const std::optional<TaskUsage>& part) {
   if (!part) return;
   if (!total) total.emplace();
@@ -170,14 +176,13 @@ absl::Status CheckLease(const TaskRecord& task, std::string_view session_id, int
   const bool running = task.status == TaskStatus::kRunning;
   const bool holds = running && task.session_id == session_id;
   if (holds && task.lease_epoch == epoch) return absl::OkStatus();
-  return status::Error(
-      absl::StatusCode::kFailedPrecondition, kStaleLease,
-      absl::StrCat("the lease of task ", task.task_id, " with epoch ", epoch,
-                   " has ended; stop working on it, the task goes on elsewhere"));
+  return status::Error(absl::StatusCode::kFailedPrecondition, kStaleLease,
+                       absl::StrCat("the lease of task ", task.task_id, " with epoch ", epoch,
+                                    " has ended; stop working on it, the task goes on elsewhere"));
 }
 
-bool AlreadyReported(const TaskRecord& task, int64_t epoch) {
-  return epoch > 0 && task.reported_epoch == epoch;
+bool AlreadyReported(const TaskRecord& task, int64_t epoch, ReportKind kind) {
+  return epoch > 0 && task.reported_epoch == epoch && task.reported_kind == kind;
 }
 
 absl::Status Progress(TaskRecord& task, int percent, std::string message) {
@@ -190,8 +195,7 @@ absl::Status Progress(TaskRecord& task, int percent, std::string message) {
 
 absl::Status Succeed(TaskRecord& task, Success success, absl::Time now) {
   if (absl::Status moved = Move(task, TaskStatus::kSucceeded, now); !moved.ok()) return moved;
-  task.reported_epoch = task.lease_epoch;
-  task.lost_leases_count = 0;
+  NoteReport(task, ReportKind::kSuccess);
   task.progress = 100;
   task.result = std::move(success.result);
   task.artifacts = std::move(success.artifacts);
@@ -205,13 +209,11 @@ absl::Status FailAttempt(TaskRecord& task, const Failure& failure, const RetryPo
   const bool again = failure.failure.retryable && task.attempt < task.max_attempts;
   const TaskStatus to = again ? TaskStatus::kScheduled : TaskStatus::kFailed;
   if (absl::Status moved = Move(task, to, now); !moved.ok()) return moved;
-  task.reported_epoch = task.lease_epoch;
-  task.lost_leases_count = 0;
+  if (failure.by_worker) NoteReport(task, ReportKind::kFailure);
   task.error = failure.failure;
   Add(task.usage, failure.usage);
   if (again) {
-    task.next_run_at =
-        now + RetryDelay(task.attempt, policy, failure.jitter, failure.retry_after);
+    task.next_run_at = now + RetryDelay(task.attempt, policy, failure.jitter, failure.retry_after);
     Wait(task, *task.next_run_at);
   }
   return absl::OkStatus();
@@ -220,11 +222,10 @@ absl::Status FailAttempt(TaskRecord& task, const Failure& failure, const RetryPo
 absl::Status Release(TaskRecord& task) {
   // ready_at stays: what was handed back does not queue up behind the others again.
   if (task.status != TaskStatus::kRunning) return Refused(task, TaskStatus::kPending);
-  const int64_t epoch = task.lease_epoch;
   if (absl::Status moved = Move(task, TaskStatus::kPending, task.ready_at); !moved.ok()) {
     return moved;
   }
-  task.reported_epoch = epoch;
+  NoteReport(task, ReportKind::kRelease);
   --task.attempt;
   return absl::OkStatus();
 }

@@ -38,7 +38,8 @@ inline constexpr char kExpired[] = "EXPIRED";
 inline constexpr int kMaxLostLeasesCount = 5;
 
 struct RetryPolicy {
-  absl::Duration base = absl::Seconds(1);  // before the second attempt; doubled for each further one
+  absl::Duration base =
+      absl::Seconds(1);  // before the second attempt; doubled for each further one
   absl::Duration max = absl::Minutes(5);
 };
 
@@ -54,6 +55,7 @@ struct Failure {
   std::optional<TaskUsage> usage;
   // Evenly distributed in [0, 1): the caller's randomness, so that this file has none.
   double jitter = 0;
+  bool by_worker = true;  // false: the queue's own verdict, such as a deadline
 };
 
 bool IsFinal(TaskStatus status);
@@ -68,8 +70,8 @@ absl::Status Lease(TaskRecord& task, std::string_view session_id, absl::Time now
 
 // OK when `session_id` holds the task under `epoch`. The one fence before every report.
 absl::Status CheckLease(const TaskRecord& task, std::string_view session_id, int64_t epoch);
-// True when the outcome of this epoch was accepted before: the same report again is no error.
-bool AlreadyReported(const TaskRecord& task, int64_t epoch);
+// True when this very report was accepted before under this epoch: repeating it is no error.
+bool AlreadyReported(const TaskRecord& task, int64_t epoch, ReportKind kind);
 
 // The four below require CheckLease.
 absl::Status Progress(TaskRecord& task, int percent, std::string message);

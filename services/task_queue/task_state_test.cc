@@ -30,10 +30,10 @@ TaskRecord Running() {
 TEST(TaskState, AllowsExactlyTheseTransitions) {
   using S = TaskStatus;
   const std::set<std::pair<S, S>> allowed = {
-      {S::kScheduled, S::kPending},  {S::kScheduled, S::kCancelled}, {S::kPending, S::kRunning},
-      {S::kPending, S::kCancelled},  {S::kPending, S::kExpired},     {S::kRunning, S::kSucceeded},
-      {S::kRunning, S::kFailed},     {S::kRunning, S::kCancelled},   {S::kRunning, S::kScheduled},
-      {S::kRunning, S::kPending},    {S::kFailed, S::kPending},      {S::kCancelled, S::kPending},
+      {S::kScheduled, S::kPending}, {S::kScheduled, S::kCancelled}, {S::kPending, S::kRunning},
+      {S::kPending, S::kCancelled}, {S::kPending, S::kExpired},     {S::kRunning, S::kSucceeded},
+      {S::kRunning, S::kFailed},    {S::kRunning, S::kCancelled},   {S::kRunning, S::kScheduled},
+      {S::kRunning, S::kPending},   {S::kFailed, S::kPending},      {S::kCancelled, S::kPending},
       {S::kExpired, S::kPending},
   };
   for (int from = 1; from < kTaskStatusCount; ++from) {

@@ -55,9 +55,9 @@ absl::StatusOr<std::shared_ptr<const KnownType>> Check(const v1::TaskType& type)
   if (type.has_example_args()) {
     const auto wrong = schema->Check(type.example_args());
     if (!wrong.empty()) {
-      return status::FieldError(at + "example_args", absl::StrCat("does not meet the schema: ",
-                                                                  wrong[0].field, " ",
-                                                                  wrong[0].message));
+      return status::FieldError(
+          at + "example_args",
+          absl::StrCat("does not meet the schema: ", wrong[0].field, " ", wrong[0].message));
     }
   }
   return std::make_shared<const KnownType>(KnownType{type, *std::move(schema)});

@@ -76,7 +76,8 @@ const TaskRecord* WaitingTasks::Best(const Tenant& tenant, std::span<const std::
     if (it == tenant.types.end()) continue;
     for (const Lane& lane : it->second.by_priority) {
       if (lane.empty()) continue;
-      const TaskRecord* head = lane.begin()->second;  // the oldest of its lane has its highest level
+      const TaskRecord* head =
+          lane.begin()->second;  // the oldest of its lane has its highest level
       const std::pair rank(-Level(*head, aging_step_, now), head->ready_at);
       if (best != nullptr && best_rank <= rank) continue;
       best = head;

@@ -31,8 +31,8 @@ task_state::Success FromProto(const v1::WorkRequest::Success& success) {
   task_state::Success out;
   out.result = MakeBytes(SerializeDeterministically(success.result()));
   for (const auto& artifact : success.artifacts()) {
-    out.artifacts.push_back({artifact.artifact_id(), artifact.name(), artifact.content_type(),
-                             artifact.size_bytes()});
+    out.artifacts.push_back(
+        {artifact.artifact_id(), artifact.name(), artifact.content_type(), artifact.size_bytes()});
   }
   if (success.has_usage()) out.usage = task_queue::FromProto(success.usage());
   return out;
@@ -44,8 +44,8 @@ task_state::Failure FromProto(const v1::WorkRequest::Failure& failure) {
   out.failure.reason = IsReason(failure.reason()) ? failure.reason() : "UNSPECIFIED_FAILURE";
   out.failure.message = status::BoundedText(failure.message(), kMaxFailureMessageBytes);
   out.failure.retryable = failure.retryable();
-  out.retry_after = absl::Milliseconds(
-      std::clamp<int64_t>(failure.retry_after_ms(), 0, kMaxRetryAfterMs));
+  out.retry_after =
+      absl::Milliseconds(std::clamp<int64_t>(failure.retry_after_ms(), 0, kMaxRetryAfterMs));
   if (failure.has_usage()) out.usage = task_queue::FromProto(failure.usage());
   return out;
 }
@@ -57,8 +57,8 @@ std::optional<WorkerReport> ReportOf(const v1::WorkRequest& request) {
       const auto& progress = request.progress();
       return WorkerReport{
           progress.task_id(), progress.lease_epoch(),
-          ReportedProgress{progress.percent(), status::BoundedText(progress.message(),
-                                                                   kMaxProgressMessageBytes)}};
+          ReportedProgress{progress.percent(),
+                           status::BoundedText(progress.message(), kMaxProgressMessageBytes)}};
     }
     case v1::WorkRequest::kSuccess:
       return WorkerReport{request.success().task_id(), request.success().lease_epoch(),
@@ -207,8 +207,9 @@ Async<absl::Status> WorkerService::Handle(const std::string& session_id,
     } else if (message->has_slots()) {
       deps_.sessions.SetFreeSlots(session_id, message->slots().free_slots());
     } else {
-      co_return status::FieldError("message", "hello comes once, batches are not nested, and every "
-                                              "message says something");
+      co_return status::FieldError("message",
+                                   "hello comes once, batches are not nested, and every "
+                                   "message says something");
     }
   }
   co_return co_await HandleReports(session_id, std::move(reports), stream);
@@ -225,8 +226,8 @@ Async<absl::Status> WorkerService::HandleReports(const std::string& session_id,
   };
   std::vector<Key> keys;
   for (const WorkerReport& report : reports) {
-    keys.push_back({report.task_id, report.epoch,
-                    std::holds_alternative<ReportedProgress>(report.what)});
+    keys.push_back(
+        {report.task_id, report.epoch, std::holds_alternative<ReportedProgress>(report.what)});
   }
   const auto results = co_await deps_.sessions.Report(session_id, std::move(reports));
   std::vector<v1::WorkResponse> acks;

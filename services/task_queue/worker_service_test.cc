@@ -58,7 +58,6 @@ TEST_F(WorkerServiceTest, AKilledWorkersTaskRunsAgainElsewhere) {
 }
 
 TEST_F(WorkerServiceTest, AWorkerThatComesBackInTimeKeepsItsTask) {
-  config_.mutable_task_queue()->set_session_grace_ms(60'000);
   const std::string session = worker_->Hello().welcome().session_id();
   const std::string id = Submit(alice_, Request())->task_id();
   ASSERT_TRUE(worker_->Read().has_assignment());
@@ -100,7 +99,7 @@ TEST_F(WorkerServiceTest, ProgressIsSeenAndFailuresAreTriedAgain) {
   *last.mutable_failure() = *failure;
   EXPECT_TRUE(worker_->SendAndRead(last).ack().accepted());
   EXPECT_EQ(Get(alice_, id)->status(), v1::Task::FAILED);
-  EXPECT_THAT(delivered_.Await(id, 4), Contains("task_failed"));
+  EXPECT_THAT(delivered_.Await(id, 5), Contains("task_failed"));
 }
 
 TEST_F(WorkerServiceTest, AResultThatIsTooLargeIsRefusedAndTheTaskStaysHeld) {

@@ -55,8 +55,7 @@ Async<absl::StatusOr<Welcome>> WorkerSessions::Connect(Hello hello,
   welcome.session_id = random::Uuid7(deps_.clock, deps_.random);
   for (const auto& [task_id, epoch] : hello.held) welcome.lost_task_ids.push_back(task_id);
   const absl::Time now = deps_.clock.Now();
-  absl::Status opened =
-      co_await deps_.store.OpenSession({welcome.session_id, now + times_.lease});
+  absl::Status opened = co_await deps_.store.OpenSession({welcome.session_id, now + times_.lease});
   if (!opened.ok()) co_return opened;
   {
     sync::MutexLock lock(mu_);
@@ -69,9 +68,9 @@ Async<absl::StatusOr<Welcome>> WorkerSessions::Connect(Hello hello,
     session.connected_at = session.last_heartbeat_at = now;
     session.until = now + times_.lease;
   }
-  deps_.logger.Info("worker connected", {{"worker", hello.worker_name},
-                                         {"session", welcome.session_id},
-                                         {"slots", hello.slots}});
+  deps_.logger.Info(
+      "worker connected",
+      {{"worker", hello.worker_name}, {"session", welcome.session_id}, {"slots", hello.slots}});
   co_return welcome;
 }
 
@@ -99,6 +98,7 @@ Async<bool> WorkerSessions::Resume(const Hello& hello, std::shared_ptr<WorkerSin
     session.task_types.clear();
     for (const auto& type : hello.task_types) session.task_types.push_back(type.name());
     session.slots = hello.slots;
+    session.takes_no_more = false;
     session.connected_at = session.last_heartbeat_at = now;
     session.until = now + times_.lease;
     std::map<std::string, int64_t> worker_has(hello.held.begin(), hello.held.end());
@@ -136,8 +136,7 @@ Async<void> WorkerSessions::Disconnect(std::string session_id, const WorkerSink*
   // The lease is cut to the grace time, so that its tasks run elsewhere soon.
   const SessionLease grace{session_id, now + times_.grace};
   const auto renewed = co_await deps_.store.RenewSessions({&grace, 1}, now);
-  deps_.logger.Info("worker disconnected", {{"session", session_id},
-                                            {"store", renewed.status()}});
+  deps_.logger.Info("worker disconnected", {{"session", session_id}, {"store", renewed.status()}});
 }
 
 Async<absl::Status> WorkerSessions::Heartbeat(std::string session_id) {
@@ -159,8 +158,8 @@ void WorkerSessions::SetFreeSlots(const std::string& session_id, int free_slots)
     sync::MutexLock lock(mu_);
     auto it = sessions_.find(session_id);
     if (it == sessions_.end()) return;
-    it->second.slots = static_cast<int>(it->second.held.size()) +
-                       std::clamp(free_slots, 0, kMaxSlotsCount);
+    it->second.slots =
+        static_cast<int>(it->second.held.size()) + std::clamp(free_slots, 0, kMaxSlotsCount);
     it->second.takes_no_more = free_slots <= 0;
   }
   deps_.signals.work().Notify();

@@ -60,7 +60,7 @@ struct Hello {
   std::string worker_name;
   std::vector<v1::TaskType> task_types;
   int slots = 0;
-  std::string session_id;  // to resume; empty for a new one
+  std::string session_id;                             // to resume; empty for a new one
   std::vector<std::pair<std::string, int64_t>> held;  // task id, epoch
 };
 
@@ -147,13 +147,15 @@ class WorkerSessions {
     std::map<std::string, Held> held;
     std::shared_ptr<WorkerSink> sink;  // null while disconnected
     bool leasing = false;              // a LeaseBatch is on its way
-    bool takes_no_more = false;        // its last Slots said 0
+    bool takes_no_more = false;        // its last Slots said 0: nothing until it says another
     std::set<std::pair<std::string, int64_t>> ended_while_leasing;
     absl::Time connected_at;
     absl::Time last_heartbeat_at;
     absl::Time until;  // when it ends unless renewed
 
-    int free() const { return std::max(0, slots - static_cast<int>(held.size())); }
+    int free() const {
+      return takes_no_more ? 0 : std::max(0, slots - static_cast<int>(held.size()));
+    }
   };
 
   absl::Status CheckHello(const Hello& hello) const;

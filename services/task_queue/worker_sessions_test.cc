@@ -142,9 +142,8 @@ TEST_F(WorkerSessionsTest, ARetryWaitsForItsBackoffWithJitter) {
   const std::string session = Connect(sink_);
   const std::string id = Submit().task_id;
   Dispatch();
-  ASSERT_TRUE(Report(session, sink_->assigned[0],
-                     task_state::Failure{{"BOOM", "", true}, {}, {}, 0})
-                  .ok());
+  ASSERT_TRUE(
+      Report(session, sink_->assigned[0], task_state::Failure{{"BOOM", "", true}, {}, {}, 0}).ok());
   const absl::Duration wait = *Get(id).next_run_at - clock_.Now();
   EXPECT_GE(wait, absl::Milliseconds(500));
   EXPECT_LT(wait, absl::Seconds(1));
@@ -204,6 +203,17 @@ TEST_F(WorkerSessionsTest, SlotsChangeTheCapacity) {
   EXPECT_EQ(Dispatch(), 1);
 }
 
+TEST_F(WorkerSessionsTest, AWorkerThatSaidNoneGetsNoneWhenItHandsBack) {
+  const std::string session = Connect(sink_, 4);
+  Submit();
+  EXPECT_EQ(Dispatch(), 1);
+  sessions_.SetFreeSlots(session, 0);
+  EXPECT_TRUE(Report(session, sink_->assigned[0], ReportedRelease{}).ok());
+  EXPECT_EQ(Dispatch(), 0) << "it drains: the task is for another worker";
+  sessions_.SetFreeSlots(session, 4);
+  EXPECT_EQ(Dispatch(), 1);
+}
+
 TEST_F(WorkerSessionsTest, AWrongHelloIsRefused) {
   const auto connect = [&](Hello hello) {
     return Await(sessions_.Connect(std::move(hello), sink_)).status();
@@ -214,13 +224,13 @@ TEST_F(WorkerSessionsTest, AWrongHelloIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(connect({"svc", "w", {Type("A B")}, 1, "", {}})));
 }
 
-// A store whose LeaseBatch lets a cancel in before its answer is seen, as a slow network would.
 TEST_F(WorkerSessionsTest, ACancelNeverOvertakesItsAssignment) {
   Connect(sink_);
   const std::string id = Submit().task_id;
+  sink_->during_assign = [&] { ASSERT_TRUE(Await(engine_.Cancel(alice_, id, "")).ok()); };
   Dispatch();
-  ASSERT_TRUE(Await(engine_.Cancel(alice_, id, "")).ok());
   EXPECT_THAT(sink_->order, ElementsAre("assign " + id, "cancel " + id));
+  EXPECT_EQ(sessions_.held_count(), 0);
 }
 
 }  // namespace

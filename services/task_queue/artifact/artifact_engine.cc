@@ -119,14 +119,13 @@ Async<absl::StatusOr<ArtifactRecord>> ArtifactEngine::Intake::Finish() {
   record_.content_type = *std::move(type);
   record_.sha256 = sha256_.Hex();
   if (!spec_.sha256.empty() && absl::AsciiStrToLower(spec_.sha256) != record_.sha256) {
-    co_return status::Error(absl::StatusCode::kDataLoss, "SHA256_MISMATCH",
-                            absl::StrCat("the bytes received have SHA-256 ", record_.sha256,
-                                         "; upload them again"));
+    co_return status::Error(
+        absl::StatusCode::kDataLoss, "SHA256_MISMATCH",
+        absl::StrCat("the bytes received have SHA-256 ", record_.sha256, "; upload them again"));
   }
   record_.created_at = engine_.deps_.clock.Now();
-  record_.expires_at =
-      record_.created_at +
-      (spec_.ttl_ms > 0 ? absl::Milliseconds(spec_.ttl_ms) : engine_.limits_.default_ttl);
+  record_.expires_at = record_.created_at + (spec_.ttl_ms > 0 ? absl::Milliseconds(spec_.ttl_ms)
+                                                              : engine_.limits_.default_ttl);
   absl::Status committed = co_await upload_->Commit(record_);
   if (!committed.ok()) co_return committed;
   const ArtifactRecord kept = record_;

@@ -118,8 +118,7 @@ TEST_F(ArtifactEngineTest, UploadsInProgressCountTogether) {
   auto first = Await(engine_->Begin(alice_, {.name = "a"}));
   auto second = Await(engine_->Begin(alice_, {.name = "b"}));
   ASSERT_TRUE(Await((*first)->Append(std::string(100, 'x'))).ok());
-  EXPECT_EQ(status::Reason(Await((*second)->Append(std::string(100, 'x')))),
-            "USER_QUOTA_EXCEEDED");
+  EXPECT_EQ(status::Reason(Await((*second)->Append(std::string(100, 'x')))), "USER_QUOTA_EXCEEDED");
   first->reset();
   EXPECT_TRUE(Await((*second)->Append(std::string(100, 'x'))).ok());
 }
@@ -194,7 +193,10 @@ TEST(ContentType, IsThatOfTheBytes) {
   EXPECT_EQ(*ContentTypeOf("Text/CSV; charset=utf-8", "a,b\n"), "text/csv");
   EXPECT_FALSE(ContentTypeOf("application/pdf", "<html>").ok());
   EXPECT_FALSE(ContentTypeOf("text/plain", "%PDF-1.7").ok());
-  EXPECT_FALSE(ContentTypeOf("", std::string("\x7f" "ELF\x02\x01\x00", 7)).ok());
+  EXPECT_FALSE(ContentTypeOf("", std::string("\x7f"
+                                             "ELF\x02\x01\x00",
+                                             7))
+                   .ok());
   EXPECT_FALSE(ContentTypeOf("application/x-msdownload", "MZ").ok());
 }
 

@@ -28,8 +28,8 @@ std::string Disposition(const std::string& name) {
     const auto byte = static_cast<unsigned char>(c);
     const bool plain = absl::ascii_isalnum(byte) || c == '.' || c == '_' || c == '-';
     ascii += plain || c == ' ' ? c : '_';
-    absl::StrAppend(&encoded,
-                    plain ? std::string(1, c) : absl::StrCat("%", absl::Hex(byte, absl::kZeroPad2)));
+    absl::StrAppend(
+        &encoded, plain ? std::string(1, c) : absl::StrCat("%", absl::Hex(byte, absl::kZeroPad2)));
   }
   return absl::StrCat("attachment; filename=\"", ascii, "\"; filename*=UTF-8''", encoded);
 }
@@ -48,7 +48,7 @@ Caller ArtifactService::CallerOf(const rpc::CallContext& call) const {
 // --- upload
 
 Async<absl::Status> ArtifactService::Upload(rpc::CallContext& call,
-                                            rpc::Receiver<v1::UploadArtifactRequest>& in,
+                                            rpc::UploadReceiver<v1::UploadArtifactRequest>& in,
                                             v1::Artifact* response) {
   auto request = co_await in.Read();
   if (!request) co_return status::FieldError("body", "is missing: the stream had no message");
@@ -58,8 +58,8 @@ Async<absl::Status> ArtifactService::Upload(rpc::CallContext& call,
   spec.task_id = request->task_id();
   spec.ttl_ms = request->ttl_ms();
   spec.sha256 = request->sha256();
-  spec.by_service = !call.principal().acting_service.empty() ||
-                    call.principal().HasRole(auth::kRoleService);
+  spec.by_service =
+      !call.principal().acting_service.empty() || call.principal().HasRole(auth::kRoleService);
   auto intake = co_await deps_.engine.Begin(CallerOf(call), std::move(spec));
   if (!intake.ok()) co_return intake.status();
   for (; request; request = co_await in.Read()) {
@@ -72,7 +72,7 @@ Async<absl::Status> ArtifactService::Upload(rpc::CallContext& call,
     if (!added.ok()) co_return added;
   }
   // A stream that broke looks like one that ended; half a file must not be kept.
-  if (call.cancelled()) co_return absl::CancelledError("the upload was broken off");
+  if (!co_await in.ClientWaits()) co_return absl::CancelledError("the upload was broken off");
   auto kept = co_await (*intake)->Finish();
   if (!kept.ok()) co_return kept.status();
   ToProto(*kept, response);
@@ -83,7 +83,7 @@ grpc::ServerReadReactor<v1::UploadArtifactRequest>* ArtifactService::UploadArtif
     grpc::CallbackServerContext* context, v1::Artifact* response) {
   return rpc_.ClientStream<v1::UploadArtifactRequest>(
       "UploadArtifact", context, response,
-      [this](rpc::CallContext& call, rpc::Receiver<v1::UploadArtifactRequest>& in,
+      [this](rpc::CallContext& call, rpc::UploadReceiver<v1::UploadArtifactRequest>& in,
              v1::Artifact* p) { return Upload(call, in, p); });
 }
 
@@ -115,9 +115,9 @@ Async<absl::Status> ArtifactService::Download(rpc::CallContext& call,
   context->AddInitialMetadata("x-http-accept-ranges", "bytes");
   if (range) {
     context->AddInitialMetadata("x-http-code", "206");
-    context->AddInitialMetadata("x-http-content-range",
-                                absl::StrCat("bytes ", first, "-", first + size - 1, "/",
-                                             record.size_bytes));
+    context->AddInitialMetadata(
+        "x-http-content-range",
+        absl::StrCat("bytes ", first, "-", first + size - 1, "/", record.size_bytes));
   }
   int64_t done = 0;
   do {  // an empty file is one empty chunk, which carries its content type
@@ -173,8 +173,8 @@ Async<absl::Status> ArtifactService::List(rpc::CallContext& call,
   query.owner = request.owner();
   query.task_id = request.task_id();
   query.after = *std::move(after);
-  query.limit = request.page_size() == 0 ? kDefaultPageSize
-                                         : std::min(request.page_size(), kMaxPageSize);
+  query.limit =
+      request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
   auto page = co_await deps_.engine.List(caller, std::move(query));
   if (!page.ok()) co_return page.status();
   for (const auto& record : page->artifacts) ToProto(record, response->add_artifacts());
@@ -214,8 +214,8 @@ grpc::ServerUnaryReactor* ArtifactService::CleanupArtifacts(
                       p->set_orphans_count(swept->orphans_count);
                       p->set_freed_bytes(swept->freed_bytes);
                       p->set_more(swept->more);
-                      call.set_audit("artifacts", "", absl::StrCat("removed ",
-                                                                   swept->expired_count));
+                      call.set_audit("artifacts", "",
+                                     absl::StrCat("removed ", swept->expired_count));
                       co_return absl::OkStatus();
                     });
 }

@@ -41,7 +41,8 @@ class ArtifactService final : public v1::ArtifactService::CallbackService {
 
  private:
   Caller CallerOf(const rpc::CallContext& call) const;
-  Async<absl::Status> Upload(rpc::CallContext& call, rpc::Receiver<v1::UploadArtifactRequest>& in,
+  Async<absl::Status> Upload(rpc::CallContext& call,
+                             rpc::UploadReceiver<v1::UploadArtifactRequest>& in,
                              v1::Artifact* response);
   Async<absl::Status> Download(rpc::CallContext& call, grpc::CallbackServerContext* context,
                                const v1::DownloadArtifactRequest& request,

@@ -13,19 +13,18 @@ namespace {
 
 // Digits alone: no sign, no space.
 bool ReadNumber(std::string_view text, int64_t* out) {
-  if (text.empty() || !std::all_of(text.begin(), text.end(), [](char c) {
-        return c >= '0' && c <= '9';
-      })) {
+  if (text.empty() ||
+      !std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
     return false;
   }
   return absl::SimpleAtoi(absl::string_view(text.data(), text.size()), out);
 }
 
 absl::Status Beyond(int64_t file_bytes) {
-  return status::Error(absl::StatusCode::kOutOfRange, "RANGE_NOT_SATISFIABLE",
-                       absl::StrCat("the range begins beyond the end; the file has ", file_bytes,
-                                    " bytes"),
-                       {{"size_bytes", absl::StrCat(file_bytes)}});
+  return status::Error(
+      absl::StatusCode::kOutOfRange, "RANGE_NOT_SATISFIABLE",
+      absl::StrCat("the range begins beyond the end; the file has ", file_bytes, " bytes"),
+      {{"size_bytes", absl::StrCat(file_bytes)}});
 }
 
 }  // namespace

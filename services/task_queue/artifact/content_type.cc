@@ -12,7 +12,7 @@ namespace slipstream::artifact {
 namespace {
 
 constexpr std::array<std::string_view, 7> kTextTypes = {
-    "text/plain",       "text/markdown",        "text/csv", "text/html",
+    "text/plain",       "text/markdown",        "text/csv",       "text/html",
     "application/json", "application/x-ndjson", "text/x-markdown"};
 
 // The kind that a signature gives away, or "".
@@ -52,10 +52,10 @@ absl::StatusOr<std::string> ContentTypeOf(std::string_view declared, std::string
                           type == "application/x-www-form-urlencoded";
   if (!found.empty()) {
     if (undeclared || type == found) return std::string(found);
-    return status::FieldError("content_type",
-                              absl::StrCat("is \"", status::BoundedText(type, 64),
-                                           "\", but the bytes are ",
-                                           absl::string_view(found.data(), found.size())));
+    return status::FieldError(
+        "content_type",
+        absl::StrCat("is \"", status::BoundedText(type, 64), "\", but the bytes are ",
+                     absl::string_view(found.data(), found.size())));
   }
   const bool text_type = std::find(kTextTypes.begin(), kTextTypes.end(), type) != kTextTypes.end();
   if (!undeclared && !text_type) {

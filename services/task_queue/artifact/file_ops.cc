@@ -36,8 +36,9 @@ absl::StatusOr<int> LockFile(const std::string& path) {
   if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
   close(fd);
   return status::Error(absl::StatusCode::kFailedPrecondition, kArtifactStoreFailed,
-                       absl::StrCat(path, " is held by another process: each task queue needs a "
-                                          "task_queue.artifact.directory of its own"));
+                       absl::StrCat(path,
+                                    " is held by another process: each task queue needs a "
+                                    "task_queue.artifact.directory of its own"));
 }
 
 absl::StatusOr<int> CreateFile(const std::string& path) {
@@ -105,7 +106,7 @@ absl::StatusOr<std::string> ReadWholeFile(const std::string& path, size_t max_by
 }
 
 int64_t FileSize(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   return stat(path.c_str(), &info) == 0 ? static_cast<int64_t>(info.st_size) : -1;
 }
 

@@ -25,21 +25,20 @@ class FolderReader final : public ArtifactReader {
   ~FolderReader() override { close(fd_); }
 
   Async<absl::StatusOr<std::string>> Read(int64_t offset, int64_t size_bytes) override {
-    co_return co_await pool_.Run<absl::StatusOr<std::string>>(
-        [&]() -> absl::StatusOr<std::string> {
-          std::string bytes(static_cast<size_t>(size_bytes), '\0');
-          size_t done = 0;
-          while (done < bytes.size()) {
-            const ssize_t n = pread(fd_, bytes.data() + done, bytes.size() - done,
-                                    static_cast<off_t>(offset) + static_cast<off_t>(done));
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0) return file_ops::Failed("read", "an artifact", errno);
-            if (n == 0) break;
-            done += static_cast<size_t>(n);
-          }
-          bytes.resize(done);
-          return bytes;
-        });
+    co_return co_await pool_.Run<absl::StatusOr<std::string>>([&]() -> absl::StatusOr<std::string> {
+      std::string bytes(static_cast<size_t>(size_bytes), '\0');
+      size_t done = 0;
+      while (done < bytes.size()) {
+        const ssize_t n = pread(fd_, bytes.data() + done, bytes.size() - done,
+                                static_cast<off_t>(offset) + static_cast<off_t>(done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return file_ops::Failed("read", "an artifact", errno);
+        if (n == 0) break;
+        done += static_cast<size_t>(n);
+      }
+      bytes.resize(done);
+      return bytes;
+    });
   }
 
  private:
@@ -75,8 +74,8 @@ class FolderUpload final : public ArtifactUpload {
   }
 
   Async<absl::Status> Commit(ArtifactRecord record) override {
-    absl::Status written = co_await store_.pool_.Run<absl::Status>(
-        [&] { return CommitFiles(record); });
+    absl::Status written =
+        co_await store_.pool_.Run<absl::Status>([&] { return CommitFiles(record); });
     if (!written.ok()) co_return written;
     committed_ = true;
     store_.AddToIndex(record);

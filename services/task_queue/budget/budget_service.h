@@ -1,5 +1,5 @@
-// BudgetService: designed and announced, not built yet. Every call that auth lets through is answered
-// UNIMPLEMENTED with reason NOT_BUILT_YET.
+// BudgetService: designed and announced, not built yet. Every call that auth lets through is
+// answered UNIMPLEMENTED with reason NOT_BUILT_YET.
 //
 // Thread safety: as gRPC calls it, from many threads at once.
 #ifndef SERVICES_TASK_QUEUE_BUDGET_BUDGET_SERVICE_H_
@@ -20,15 +20,18 @@ class BudgetService final : public v1::BudgetService::CallbackService {
       : rpc_(dispatcher, std::move(methods)) {}
 
   grpc::ServerUnaryReactor* GetBudgetStatus(grpc::CallbackServerContext* context,
-      const v1::GetBudgetStatusRequest* request, v1::BudgetStatus* response) override {
+                                            const v1::GetBudgetStatusRequest* request,
+                                            v1::BudgetStatus* response) override {
     return Refuse("GetBudgetStatus", context, request, response);
   }
   grpc::ServerUnaryReactor* ListBudgetHistory(grpc::CallbackServerContext* context,
-      const v1::ListBudgetHistoryRequest* request, v1::ListBudgetHistoryResponse* response) override {
+                                              const v1::ListBudgetHistoryRequest* request,
+                                              v1::ListBudgetHistoryResponse* response) override {
     return Refuse("ListBudgetHistory", context, request, response);
   }
   grpc::ServerUnaryReactor* SetBudgetLimit(grpc::CallbackServerContext* context,
-      const v1::SetBudgetLimitRequest* request, v1::BudgetStatus* response) override {
+                                           const v1::SetBudgetLimitRequest* request,
+                                           v1::BudgetStatus* response) override {
     return Refuse("SetBudgetLimit", context, request, response);
   }
 

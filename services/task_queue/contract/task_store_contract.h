@@ -175,11 +175,12 @@ TEST_P(TaskStoreContract, OnlyAskedForTypesAreLeased) {
 }
 
 TEST_P(TaskStoreContract, HigherPrioritiesGoFirstAndEqualOnesByAge) {
-  const std::vector<std::pair<std::string, TaskPriority>> order = {{"low", TaskPriority::kLow},
-                                                                   {"n1", TaskPriority::kNormal},
-                                                                   {"urgent", TaskPriority::kUrgent},
-                                                                   {"n2", TaskPriority::kNormal},
-                                                                   {"high", TaskPriority::kHigh}};
+  const std::vector<std::pair<std::string, TaskPriority>> order = {
+      {"low", TaskPriority::kLow},
+      {"n1", TaskPriority::kNormal},
+      {"urgent", TaskPriority::kUrgent},
+      {"n2", TaskPriority::kNormal},
+      {"high", TaskPriority::kHigh}};
   for (const auto& [id, priority] : order) {
     NewTask task = Make(id);
     task.priority = priority;
@@ -307,6 +308,30 @@ TEST_P(TaskStoreContract, ARepeatedReportIsAcceptedWithoutEffect) {
   EXPECT_TRUE(again.repeated);
   EXPECT_EQ(Get("t1").version, version);
   EXPECT_THAT(OutboxTypes(), testing::ElementsAre("task_started", "task_completed"));
+}
+
+// Accepting these as "known already" would tell a worker that a result is kept which is not.
+TEST_P(TaskStoreContract, AnotherReportAfterALeaseHasEndedIsStale) {
+  NewTask task = Make("t1");
+  task.attempt_deadline = absl::Seconds(10);
+  ASSERT_TRUE(Submit(task).ok());
+  Open("s1");
+  const LeaseKey released = KeyOf(Lease("s1")[0]);
+  EXPECT_TRUE(Await(store_->ReleaseBatch({&released, 1}, now_)).value()[0].status.ok());
+  EXPECT_EQ(status::Reason(Succeed(released).status), task_state::kStaleLease);
+  const LeaseKey overdue = KeyOf(Lease("s1")[0]);
+  now_ += absl::Seconds(10);
+  Sweep();
+  EXPECT_EQ(Get("t1").status, TaskStatus::kScheduled);
+  EXPECT_EQ(status::Reason(Fail(overdue, true).status), task_state::kStaleLease);
+  EXPECT_EQ(status::Reason(Succeed(overdue).status), task_state::kStaleLease);
+  now_ = *Get("t1").next_run_at;
+  Sweep();
+  Open("s1");
+  const LeaseKey failed = KeyOf(Lease("s1")[0]);
+  EXPECT_TRUE(Fail(failed, true).status.ok());
+  EXPECT_TRUE(Fail(failed, true).repeated);
+  EXPECT_EQ(status::Reason(Succeed(failed).status), task_state::kStaleLease);
 }
 
 TEST_P(TaskStoreContract, ARetryableFailureRunsAgainAfterItsBackoffUntilAttemptsAreUsedUp) {

@@ -1,5 +1,5 @@
-// ScheduleService: designed and announced, not built yet. Every call that auth lets through is answered
-// UNIMPLEMENTED with reason NOT_BUILT_YET.
+// ScheduleService: designed and announced, not built yet. Every call that auth lets through is
+// answered UNIMPLEMENTED with reason NOT_BUILT_YET.
 //
 // Thread safety: as gRPC calls it, from many threads at once.
 #ifndef SERVICES_TASK_QUEUE_SCHEDULE_SCHEDULE_SERVICE_H_
@@ -20,39 +20,48 @@ class ScheduleService final : public v1::ScheduleService::CallbackService {
       : rpc_(dispatcher, std::move(methods)) {}
 
   grpc::ServerUnaryReactor* GetNextRuns(grpc::CallbackServerContext* context,
-      const v1::GetNextRunsRequest* request, v1::GetNextRunsResponse* response) override {
+                                        const v1::GetNextRunsRequest* request,
+                                        v1::GetNextRunsResponse* response) override {
     return Refuse("GetNextRuns", context, request, response);
   }
   grpc::ServerUnaryReactor* ValidateSchedule(grpc::CallbackServerContext* context,
-      const v1::ValidateScheduleRequest* request, v1::ValidateScheduleResponse* response) override {
+                                             const v1::ValidateScheduleRequest* request,
+                                             v1::ValidateScheduleResponse* response) override {
     return Refuse("ValidateSchedule", context, request, response);
   }
   grpc::ServerUnaryReactor* CreateSchedule(grpc::CallbackServerContext* context,
-      const v1::CreateScheduleRequest* request, v1::Schedule* response) override {
+                                           const v1::CreateScheduleRequest* request,
+                                           v1::Schedule* response) override {
     return Refuse("CreateSchedule", context, request, response);
   }
-  grpc::ServerUnaryReactor* BatchCreateSchedules(grpc::CallbackServerContext* context,
-      const v1::BatchCreateSchedulesRequest* request, v1::BatchCreateSchedulesResponse* response) override {
+  grpc::ServerUnaryReactor* BatchCreateSchedules(
+      grpc::CallbackServerContext* context, const v1::BatchCreateSchedulesRequest* request,
+      v1::BatchCreateSchedulesResponse* response) override {
     return Refuse("BatchCreateSchedules", context, request, response);
   }
   grpc::ServerUnaryReactor* GetSchedule(grpc::CallbackServerContext* context,
-      const v1::GetScheduleRequest* request, v1::Schedule* response) override {
+                                        const v1::GetScheduleRequest* request,
+                                        v1::Schedule* response) override {
     return Refuse("GetSchedule", context, request, response);
   }
   grpc::ServerUnaryReactor* ListSchedules(grpc::CallbackServerContext* context,
-      const v1::ListSchedulesRequest* request, v1::ListSchedulesResponse* response) override {
+                                          const v1::ListSchedulesRequest* request,
+                                          v1::ListSchedulesResponse* response) override {
     return Refuse("ListSchedules", context, request, response);
   }
   grpc::ServerUnaryReactor* UpdateSchedule(grpc::CallbackServerContext* context,
-      const v1::UpdateScheduleRequest* request, v1::Schedule* response) override {
+                                           const v1::UpdateScheduleRequest* request,
+                                           v1::Schedule* response) override {
     return Refuse("UpdateSchedule", context, request, response);
   }
   grpc::ServerUnaryReactor* DeleteSchedule(grpc::CallbackServerContext* context,
-      const v1::DeleteScheduleRequest* request, google::protobuf::Empty* response) override {
+                                           const v1::DeleteScheduleRequest* request,
+                                           google::protobuf::Empty* response) override {
     return Refuse("DeleteSchedule", context, request, response);
   }
   grpc::ServerUnaryReactor* GetScheduleStats(grpc::CallbackServerContext* context,
-      const v1::GetScheduleStatsRequest* request, v1::GetScheduleStatsResponse* response) override {
+                                             const v1::GetScheduleStatsRequest* request,
+                                             v1::GetScheduleStatsResponse* response) override {
     return Refuse("GetScheduleStats", context, request, response);
   }
 

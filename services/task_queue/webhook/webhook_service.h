@@ -1,5 +1,5 @@
-// WebhookService: designed and announced, not built yet. Every call that auth lets through is answered
-// UNIMPLEMENTED with reason NOT_BUILT_YET.
+// WebhookService: designed and announced, not built yet. Every call that auth lets through is
+// answered UNIMPLEMENTED with reason NOT_BUILT_YET.
 //
 // Thread safety: as gRPC calls it, from many threads at once.
 #ifndef SERVICES_TASK_QUEUE_WEBHOOK_WEBHOOK_SERVICE_H_
@@ -20,35 +20,43 @@ class WebhookService final : public v1::WebhookService::CallbackService {
       : rpc_(dispatcher, std::move(methods)) {}
 
   grpc::ServerUnaryReactor* CreateWebhook(grpc::CallbackServerContext* context,
-      const v1::CreateWebhookRequest* request, v1::CreateWebhookResponse* response) override {
+                                          const v1::CreateWebhookRequest* request,
+                                          v1::CreateWebhookResponse* response) override {
     return Refuse("CreateWebhook", context, request, response);
   }
   grpc::ServerUnaryReactor* GetWebhook(grpc::CallbackServerContext* context,
-      const v1::GetWebhookRequest* request, v1::Webhook* response) override {
+                                       const v1::GetWebhookRequest* request,
+                                       v1::Webhook* response) override {
     return Refuse("GetWebhook", context, request, response);
   }
   grpc::ServerUnaryReactor* ListWebhooks(grpc::CallbackServerContext* context,
-      const v1::ListWebhooksRequest* request, v1::ListWebhooksResponse* response) override {
+                                         const v1::ListWebhooksRequest* request,
+                                         v1::ListWebhooksResponse* response) override {
     return Refuse("ListWebhooks", context, request, response);
   }
   grpc::ServerUnaryReactor* UpdateWebhook(grpc::CallbackServerContext* context,
-      const v1::UpdateWebhookRequest* request, v1::Webhook* response) override {
+                                          const v1::UpdateWebhookRequest* request,
+                                          v1::Webhook* response) override {
     return Refuse("UpdateWebhook", context, request, response);
   }
   grpc::ServerUnaryReactor* DeleteWebhook(grpc::CallbackServerContext* context,
-      const v1::DeleteWebhookRequest* request, google::protobuf::Empty* response) override {
+                                          const v1::DeleteWebhookRequest* request,
+                                          google::protobuf::Empty* response) override {
     return Refuse("DeleteWebhook", context, request, response);
   }
-  grpc::ServerUnaryReactor* RotateWebhookSecret(grpc::CallbackServerContext* context,
-      const v1::RotateWebhookSecretRequest* request, v1::RotateWebhookSecretResponse* response) override {
+  grpc::ServerUnaryReactor* RotateWebhookSecret(
+      grpc::CallbackServerContext* context, const v1::RotateWebhookSecretRequest* request,
+      v1::RotateWebhookSecretResponse* response) override {
     return Refuse("RotateWebhookSecret", context, request, response);
   }
-  grpc::ServerUnaryReactor* ListWebhookDeliveries(grpc::CallbackServerContext* context,
-      const v1::ListWebhookDeliveriesRequest* request, v1::ListWebhookDeliveriesResponse* response) override {
+  grpc::ServerUnaryReactor* ListWebhookDeliveries(
+      grpc::CallbackServerContext* context, const v1::ListWebhookDeliveriesRequest* request,
+      v1::ListWebhookDeliveriesResponse* response) override {
     return Refuse("ListWebhookDeliveries", context, request, response);
   }
   grpc::ServerUnaryReactor* ReplayWebhookDelivery(grpc::CallbackServerContext* context,
-      const v1::ReplayWebhookDeliveryRequest* request, v1::WebhookDelivery* response) override {
+                                                  const v1::ReplayWebhookDeliveryRequest* request,
+                                                  v1::WebhookDelivery* response) override {
     return Refuse("ReplayWebhookDelivery", context, request, response);
   }
 
