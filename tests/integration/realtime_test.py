@@ -9,7 +9,7 @@ import uuid
 
 import websockets
 
-from shared_suite import (LATER_MS, PROMPT, STREAM, Client, SharedSuite, later, main, wait_final)
+from shared_suite import (PROMPT, STREAM, Client, SharedSuite, later, main, wait_final)
 
 SUITE = SharedSuite(settings={
     "edge": ["sse_heartbeat_ms: 500", 'cors_allowed_origins: "https://app.example.com"',
@@ -94,7 +94,7 @@ class SignInTest(WebSocketCase):
             self.assertTrue(event["correlation_id"] and event["created_at"] and event["cursor"])
             self.assertEqual(event["payload"]["task_type"], "llm_generate_rfc")
         self.assertEqual(len({event["event_id"] for event in events}), len(events))
-        self.assertNotIn("invoice", json.dumps(events), "events carry the task's arguments")
+        self.assertNotIn("fails twice", json.dumps(events), "events carry the task's arguments")
 
     async def test_by_first_message(self):
         alice = SUITE.client()
@@ -138,7 +138,7 @@ class SignInTest(WebSocketCase):
 
     async def test_foreign_origins_are_refused(self):
         token = SUITE.suite.token("alice")
-        for origin in ("https://evil.example.com", "null", f"http://127.0.0.1:1"):
+        for origin in ("https://evil.example.com", "null", "http://127.0.0.1:1"):
             with self.subTest(origin), self.assertRaises(websockets.InvalidStatusCode) as raised:
                 async with connect(token, Origin=origin):
                     pass
@@ -261,7 +261,7 @@ class EventsTest(WebSocketCase):
             self.assertEqual((first["type"], first["recovered"]), ("subscribed", False))
 
     async def test_garbage_cursor(self):
-        for cursor in ("garbage", "u1:2", "x" * 300, "%00"):
+        for cursor in ("garbage", "u1:2", "x" * 300):
             with self.subTest(cursor[:20]):
                 async with connect(SUITE.suite.token("alice"), f"?cursor={cursor}") as socket:
                     self.assertEqual((await closing(socket))[0], 1008)

@@ -402,8 +402,7 @@ class WrongRequestTest(RestCase):
         self.assert_problem(got, 415)
 
     def test_method_not_allowed_names_those_that_are(self):
-        for method, path, allowed in (("PUT", SUBMIT, "POST"), ("GET", SUBMIT, "POST"),
-                                      ("POST", LIST, "GET"), ("PATCH", TASK.format("x"), "DELETE"),
+        for method, path, allowed in (("PUT", SUBMIT, "POST"), ("POST", LIST, "GET"), ("PATCH", TASK.format("x"), "DELETE"),
                                       ("POST", "/dashboard", "GET"), ("DELETE", "/health", "GET")):
             with self.subTest(f"{method} {path}"):
                 got = self.alice.raw(method, path, {} if method in ("PUT", "POST") else None)
@@ -411,11 +410,12 @@ class WrongRequestTest(RestCase):
                 self.assertIn(allowed, got[1]["allow"])
 
     def test_unknown_paths(self):
-        for path in ("/nothing", "/api", "/api/v2/async-tasks/submit", "//", "/api//v1", "/%2e%2e/",
-                     "/api/v1/async-tasks", SUBMIT + "//", "/../../etc/passwd", "/metrics"):
+        for path in ("/nothing", "/api", "/api/v2/async-tasks/submit", "/api//v1", "/metrics",
+                     "/api/v1/async-tasks", SUBMIT + "//", "/etc/passwd"):
             with self.subTest(path):
                 self.assert_problem(self.alice.raw("GET", path), 404)
-        for path in ("/api/v1/async-tasks/%zz", "/api/v1/async-tasks/%ff"):
+        for path in ("/api/v1/async-tasks/%zz", "/api/v1/async-tasks/%ff", "/%2e%2e/",
+                     "/../../etc/passwd", "/" + "a/" * 100):
             with self.subTest(path):
                 self.assert_problem(self.alice.raw("GET", path), 400)
 
@@ -514,7 +514,7 @@ class HttpTest(RestCase):
     def test_request_ids(self):
         _, headers, _ = self.alice.raw("GET", LIST, headers={"X-Request-Id": "my-id-1"})
         self.assertEqual(headers["x-request-id"], "my-id-1")
-        _, headers, _ = self.alice.raw("GET", LIST, headers={"X-Request-Id": "bad id \x01"})
+        _, headers, _ = self.alice.raw("GET", LIST, headers={"X-Request-Id": "bad id; x"})
         self.assertNotIn("bad", headers["x-request-id"])
         problem = self.assert_problem(
             self.alice.raw("GET", TASK.format(uuid.uuid4()), headers={"X-Request-Id": "my-id-2"}),
