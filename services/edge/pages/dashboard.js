@@ -46,14 +46,13 @@ function connect() {
     if (event.task_id) refreshSoon();
   };
   socket.onclose = (close) => {
+    if (!token) return;
     if (close.code === 4401 || close.code === 4403) {
-      setConnection('closed', `signed out: ${close.reason}`);
-      sessionStorage.removeItem('token');
-      $('sign-in').hidden = false;
+      signOut(`signed out: ${close.reason}`);
       return;
     }
     setConnection('closed', 'reconnecting');
-    setTimeout(connect, retryMs * (0.5 + Math.random()));
+    setTimeout(() => token && connect(), retryMs * (0.5 + Math.random()));
     retryMs = Math.min(retryMs * 2, 15000);
   };
 }
@@ -128,13 +127,27 @@ async function download(artifact) {
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
 
+// What a person asks first; the rest is at the API.
 function showStats(stats) {
   const rows = [];
-  for (const [name, value] of Object.entries(stats)) {
-    if (typeof value === 'object' || value === '') continue;
-    rows.push(element('dt', name.replaceAll('_', ' ')), element('dd', String(value)));
-  }
-  $('stats').replaceChildren(...rows.slice(0, 24));
+  const row = (name, value) => rows.push(element('dt', name), element('dd', String(value)));
+  for (const {status, count} of stats.statuses) row(status.toLowerCase(), count);
+  row('oldest wait', `${(Number(stats.oldest_wait_ms) / 1000).toFixed(1)} s`);
+  row('run time, p95', `${((stats.run ? stats.run.p95_ms : 0) / 1000).toFixed(1)} s`);
+  row('finished', `${(stats.finished_per_second * 60).toFixed(1)} a minute`);
+  row('success', `${(stats.success_ratio * 100).toFixed(0)} %`);
+  row('store', stats.degraded ? `${stats.store} (degraded)` : stats.store);
+  $('stats').replaceChildren(...rows);
+}
+
+function signOut(why) {
+  sessionStorage.removeItem('token');
+  token = cursor = '';
+  setConnection('closed', why);
+  for (const id of ['tasks', 'events', 'stats']) $(id).replaceChildren();
+  $('token').value = '';
+  $('sign-in').hidden = false;
+  $('main').hidden = $('sign-out').hidden = true;
 }
 
 async function start() {
@@ -147,7 +160,7 @@ async function start() {
   }
   sessionStorage.setItem('token', token);
   $('sign-in').hidden = true;
-  $('main').hidden = false;
+  $('main').hidden = $('sign-out').hidden = false;
   connect();
 }
 
@@ -155,6 +168,11 @@ $('sign-in').onsubmit = (event) => {
   event.preventDefault();
   token = $('token').value.trim();
   start();
+};
+
+$('sign-out').onclick = () => {
+  signOut('signed out');
+  socket.close();
 };
 
 $('submit').onsubmit = (event) => {

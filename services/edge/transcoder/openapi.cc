@@ -1,5 +1,6 @@
 #include "services/edge/transcoder/openapi.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
@@ -42,6 +43,13 @@ OrderedJson ProblemSchema() {
     },
     "required": ["type", "title", "status", "code"]
   })");
+}
+
+// Comments are wrapped anywhere, so a line of one says little by itself.
+std::string FirstSentence(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  const size_t end = text.find(". ");
+  return end == std::string::npos ? text : text.substr(0, end + 1);
 }
 
 class DocumentBuilder {
@@ -102,7 +110,7 @@ class DocumentBuilder {
                       endpoint.binding == 0 ? "" : absl::StrCat("_", endpoint.binding + 1))},
         {"tags", {service}}};
     if (std::string text = CommentOf(*method.descriptor); !text.empty()) {
-      operation["summary"] = text.substr(0, text.find('\n'));
+      operation["summary"] = FirstSentence(text);
       operation["description"] = text;
     }
     if (method.open) operation["security"] = OrderedJson::array();
