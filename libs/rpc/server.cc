@@ -4,9 +4,13 @@
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
+#include <grpcpp/impl/server_initializer.h>
 
 #include <chrono>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,9 +20,42 @@ namespace slipstream::rpc {
 
 namespace {
 
-// gRPC keeps its server plugins in a process-wide list that each ServerBuilder copies when it is
-// made, so a plugin is switched on just before the builder that shall have it. Both switches are
-// one-way: the traffic server is therefore built first and the channelz server after it.
+// Which of gRPC's process-wide plugins one server gets, and what the services registered at it are
+// called. Reflection puts itself into the process-wide list as soon as it is linked, and channelz
+// stays there once it was asked for, so what a server shall not have is taken out again.
+class Plugins final : public grpc::ServerBuilderOption {
+ public:
+  Plugins(bool reflection, bool channelz, std::vector<std::string>* service_names)
+      : reflection_(reflection), channelz_(channelz), service_names_(service_names) {}
+
+  void UpdateArguments(grpc::ChannelArguments*) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [this](const auto& plugin) {
+      return (plugin->name() == "proto_server_reflection" && !reflection_) ||
+             (plugin->name() == "channelz_service" && !channelz_);
+    });
+    plugins->push_back(std::make_unique<Names>(service_names_));
+  }
+
+ private:
+  class Names final : public grpc::ServerBuilderPlugin {
+   public:
+    explicit Names(std::vector<std::string>* names) : names_(names) {}
+    std::string name() override { return "slipstream_service_names"; }
+    void InitServer(grpc::ServerInitializer*) override {}
+    void Finish(grpc::ServerInitializer* initializer) override {
+      if (names_ != nullptr) *names_ = *initializer->GetServiceList();
+    }
+    void ChangeArguments(const std::string&, void*) override {}
+
+   private:
+    std::vector<std::string>* const names_;
+  };
+
+  const bool reflection_, channelz_;
+  std::vector<std::string>* const service_names_;  // may be null
+};
+
 void EnableReflection() {
   static std::once_flag once;
   std::call_once(once, grpc::reflection::InitProtoReflectionServerBuilderPlugin);
@@ -33,6 +70,7 @@ void EnableChannelz() {
 
 struct Server::Impl {
   std::vector<grpc::Service*> services;
+  std::vector<std::string> service_names;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<grpc::Server> channelz;
 };
@@ -61,6 +99,8 @@ absl::Status Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
+  builder.SetOption(
+      std::make_unique<Plugins>(options_.reflection, false, &impl_->service_names));
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
   impl_->server = builder.BuildAndStart();
   if (!impl_->server || port_ == 0) {
@@ -73,6 +113,7 @@ absl::Status Server::Start() {
   if (options_.channelz) {
     EnableChannelz();
     grpc::ServerBuilder admin;
+    admin.SetOption(std::make_unique<Plugins>(options_.reflection, true, nullptr));
     admin.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &channelz_port_);
     impl_->channelz = admin.BuildAndStart();
     if (!impl_->channelz) return absl::UnavailableError("cannot open a loopback port for channelz");
@@ -90,7 +131,8 @@ std::string Server::LocalAddress() const {
 void Server::SetServing(bool serving) {
   if (!impl_->server) return;
   if (auto* health = impl_->server->GetHealthCheckService(); health != nullptr) {
-    health->SetServingStatus(serving);
+    health->SetServingStatus(serving);  // the server as a whole
+    for (const std::string& name : impl_->service_names) health->SetServingStatus(name, serving);
   }
 }
 
