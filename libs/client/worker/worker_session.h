@@ -174,6 +174,7 @@ class WorkerSession {
   absl::Duration heartbeat_interval_ = absl::Seconds(1);
   absl::Duration next_heartbeat_;
   bool slots_changed_ = false;
+  bool said_none_ = false;   // the last slots sent were 0, so the queue waits for others
   bool overflowed_ = false;  // an assignment had to wait
   bool server_drains_ = false;
   bool finished_ = false;  // this stream, by us

@@ -53,6 +53,7 @@ void WorkerSession::OnDisconnected() {
   server_drains_ = false;
   finished_ = false;
   slots_changed_ = false;
+  said_none_ = false;
   unsent_.clear();
   for (auto& [key, lease] : leases_) {
     lease.sent = false;
@@ -117,8 +118,9 @@ WorkerSession::StreamActions WorkerSession::TakeStreamActions(absl::Duration now
   }
   CollectOutcomes(&out);
   // Behind the outcomes: the queue adds them to what it takes this worker to hold by then.
-  if (slots_changed_) {
+  if (slots_changed_ || (said_none_ && FreeSlots() > 0)) {
     slots_changed_ = false;
+    said_none_ = FreeSlots() == 0;
     out.emplace_back().mutable_slots()->set_free_slots(FreeSlots());
   }
   CollectProgress(now, &out);

@@ -242,6 +242,9 @@ TEST_F(WorkerSessionTest, AssignmentsBeyondTheSlotsWaitAndThenGoBack) {
   EXPECT_EQ(Started(), Words{"d"});
   // The queue learns that it had taken this worker for larger than it is.
   EXPECT_EQ(Sent(), (Words{"success a", "slots 0"}));
+  // The queue gives nothing until it hears of a free slot.
+  Succeed("b");
+  EXPECT_EQ(Sent(), (Words{"success b", "slots 1"}));
 }
 
 TEST_F(WorkerSessionTest, ProgressIsConflatedAndNeverFalls) {
