@@ -102,7 +102,7 @@ inline std::unique_ptr<grpc::ClientContext> CallAs(const std::string& token) {
   auto context = std::make_unique<grpc::ClientContext>();
   if (!token.empty()) context->AddMetadata("authorization", "Bearer " + token);
   // A hang fails the test and not the machine.
-  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  context->set_deadline(absl::ToChronoTime(clock::SystemClock().Now() + absl::Seconds(30)));
   return context;
 }
 
