@@ -136,6 +136,11 @@ TEST_F(LoadTest, ErrorsInFlagsNameTheFlag) {
             "--task_queue.leas_ms: unknown flag; did you mean --task_queue.lease_ms?");
   EXPECT_EQ(Error({"--rpc.reflection=yes"}),
             "--rpc.reflection: rpc.reflection is \"yes\"; allowed: true or false");
+  EXPECT_EQ(Error({"--task_queue.lease_ms=3600000"}), "no error");
+  EXPECT_EQ(
+      Error({"--task_queue.lease_ms=3600001"}),
+      "--task_queue.lease_ms: task_queue.lease_ms is \"3600001\"; allowed: a whole number from "
+      "100 to 3600000");
   EXPECT_EQ(Error({"--cache.grpc_address"}),
             "--cache.grpc_address: needs a value, as in --cache.grpc_address=VALUE; allowed: text "
             "from 1 to 255 bytes");

@@ -96,6 +96,19 @@ TEST_F(ServerChainTest, AUserMayNotBroadcastAndTheDenialIsAudited) {
   EXPECT_EQ(entries[0].result, audit::Result::kDenied);
 }
 
+TEST_F(ServerChainTest, ADenialIsAuditedAlsoOfAMethodThatIsNot) {
+  auto call = Call("Publish", {{"authorization", Token("alice", {"user"})}});
+  ASSERT_FALSE(call->method().audited);
+  const absl::Status status = chain_->Begin(*call);
+  EXPECT_EQ(status.code(), absl::StatusCode::kPermissionDenied);
+  chain_->End(*call, status);
+  ASSERT_EQ(audit_.List({}).entries.size(), 1u);
+  auto taken = Call("GetPresence", {{"authorization", Token("alice", {"user"})}});
+  ASSERT_TRUE(chain_->Begin(*taken).ok());
+  chain_->End(*taken, absl::OkStatus());
+  EXPECT_EQ(audit_.List({}).entries.size(), 1u);
+}
+
 TEST_F(ServerChainTest, AnAdminsCallIsAuditedWithItsTarget) {
   auto call = Call("Broadcast", {{"authorization", Token("root", {"admin"})}});
   ASSERT_TRUE(chain_->Begin(*call).ok());

@@ -1,6 +1,7 @@
 #include "services/notification/notification_engine.h"
 
 #include <atomic>
+#include <functional>
 #include <set>
 #include <thread>
 
@@ -47,6 +48,35 @@ struct Reader {
   }
 };
 
+// The memory store, and what happens just before and after it is read.
+class HookedStore final : public HistoryStore {
+ public:
+  explicit HookedStore(HistoryStore& store) : store_(store) {}
+
+  Async<absl::StatusOr<std::vector<Appended>>> Append(
+      std::vector<AppendRequest> requests) override {
+    return store_.Append(std::move(requests));
+  }
+  Async<absl::StatusOr<std::vector<ReadResult>>> Read(std::vector<ReadRequest> requests) override {
+    if (before_read) co_await before_read();
+    auto out = co_await store_.Read(std::move(requests));
+    if (after_read) co_await after_read();
+    co_return out;
+  }
+  Async<absl::StatusOr<std::vector<int>>> Acknowledge(
+      std::vector<AcknowledgeRequest> requests) override {
+    return store_.Acknowledge(std::move(requests));
+  }
+  void Tick() override { store_.Tick(); }
+  HistoryStats Stats() const override { return store_.Stats(); }
+  std::string_view name() const override { return "hooked"; }
+
+  std::function<Async<void>()> before_read, after_read;
+
+ private:
+  HistoryStore& store_;
+};
+
 class NotificationEngineTest : public testing::Test {
  protected:
   explicit NotificationEngineTest(EngineOptions options = {}) { Restart(options); }
@@ -55,8 +85,9 @@ class NotificationEngineTest : public testing::Test {
   void Restart(EngineOptions options = {}) {
     engine_.reset();
     store_ = std::make_unique<MemoryHistoryStore>(MemoryHistoryOptions{}, clock_, random_);
+    hooked_ = std::make_unique<HookedStore>(*store_);
     engine_ = std::make_unique<NotificationEngine>(
-        options, NotificationEngine::Deps{*store_, clock_, random_});
+        options, NotificationEngine::Deps{*hooked_, clock_, random_});
   }
   std::vector<Appended> Publish(std::vector<AppendRequest> requests) {
     auto out = Await(runtime_.executor(), engine_->Publish(std::move(requests)));
@@ -93,6 +124,7 @@ class NotificationEngineTest : public testing::Test {
   random::SeededRandom random_{1};
   async::Runtime runtime_{4};
   std::unique_ptr<MemoryHistoryStore> store_;
+  std::unique_ptr<HookedStore> hooked_;
   std::unique_ptr<NotificationEngine> engine_;
 };
 
@@ -139,6 +171,23 @@ TEST_F(NotificationEngineTest, ResumesAtEveryOffset) {
     EXPECT_LE(progress, 1);
     engine_->CloseLink(reader.link);
   }
+}
+
+TEST_F(NotificationEngineTest, WhatComesBetweenHistoryAndLiveIsNeitherLostNorRepeated) {
+  const std::string cursor = Subscribe("alice").cursor;
+  const auto publish = [this](const char* id) {
+    return [this, id]() -> Async<void> {
+      std::vector<AppendRequest> requests;
+      requests.push_back(MakeAppend(clock_, id, "user:alice"));
+      const auto published = co_await engine_->Publish(std::move(requests));
+      EXPECT_TRUE(published.ok()) << published.status();
+    };
+  };
+  hooked_->before_read = publish("before the read");
+  hooked_->after_read = publish("after the read");
+  Reader reader = Subscribe("alice", cursor);
+  EXPECT_EQ(reader.ids, (Names{"before the read", "after the read"}));
+  EXPECT_EQ(reader.recovered, true);
 }
 
 TEST_F(NotificationEngineTest, SaysWhenSomethingMayBeMissing) {
@@ -289,6 +338,7 @@ TEST_F(NotificationEngineTest, AnExpiredTokenEndsItsSubscriberUnlessRefreshed) {
     ASSERT_TRUE(TrySubscribe(edge, {.id = id, .user = "alice", .token_expires_at = exp}).ok());
   }
   EXPECT_FALSE(engine_->Refresh(edge.link, 2, "bob", "", exp + absl::Hours(1)));
+  EXPECT_FALSE(engine_->Refresh(edge.link, 2, "alice", "rival", exp + absl::Hours(1)));
   EXPECT_TRUE(engine_->Refresh(edge.link, 2, "alice", "", exp + absl::Hours(1)));
   clock_.Advance(absl::Minutes(6));
   engine_->Tick();

@@ -100,6 +100,9 @@ TEST_F(TaskQueueEngineTest, ListsAreOnesOwnAndAdministratorsMayAskForAll) {
   of_alice.owner = "alice";
   EXPECT_TRUE(absl::IsPermissionDenied(Await(engine_.List(bob_, of_alice)).status()));
   EXPECT_EQ(Await(engine_.List(admin_, of_alice))->tasks[0].task_id, id);
+  Caller other_tenant = alice_;
+  other_tenant.tenant = "rival";
+  EXPECT_TRUE(Await(engine_.List(other_tenant, {}))->tasks.empty());
 }
 
 TEST_F(TaskQueueEngineTest, BulkReadsAreBoundedAndCountRepeatsOnce) {

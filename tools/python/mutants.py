@@ -1,9 +1,14 @@
 """Applies each patch of tests/mutants to a copy of the tree and checks that its test catches it.
 
 A patch begins with lines "# what: ..." and "# test: ..." before the diff; the test is a Bazel label
-or a script of tests/. A mutant that its test lets pass is a failure.
+or a script of tests/. A mutant that its test lets pass is a failure, and so is one whose test fails
+without it.
 """
 
+import contextlib
+import fcntl
+import fnmatch
+import hashlib
 import os
 import re
 import shutil
@@ -15,6 +20,11 @@ from run_tests import PYTHON, Count
 from suite import ROOT
 
 FOLDER = ROOT / "tests/mutants"
+# Bazel's output is kept from run to run, one folder for each clone; what is compiled is in the disk
+# cache that all clones share.
+KEPT = Path.home() / ".cache/slipstream-mutants"
+# How bazel test ends when all was built and a test failed. Any other failure is not a catch.
+TEST_FAILED = 3
 
 
 def _copy_tree(tree: Path) -> None:
@@ -24,74 +34,135 @@ def _copy_tree(tree: Path) -> None:
     for name in filter(None, listed.split("\0")):
         target = tree / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).exists():
+        if os.path.lexists(ROOT / name):
             shutil.copy2(ROOT / name, target, follow_symlinks=False)
 
 
-def _apply(tree: Path, patch: Path, *flags: str) -> subprocess.CompletedProcess:
-    return subprocess.run(["git", "apply", *flags, str(patch)], cwd=tree, text=True,
-                          capture_output=True)
+class _Copy:
+    """A copy of the tree, with a Bazel of its own."""
+
+    def __init__(self, tree: Path, output: Path):
+        self._tree = tree
+        # An idle server of a run that was killed ends by itself.
+        self._bazel = ["bazel", f"--output_base={output}", "--max_idle_secs=300"]
+        self._env = {name: value for name, value in os.environ.items() if name != "SLIP_BIN_DIR"}
+
+    def apply(self, patch: Path, *flags: str) -> subprocess.CompletedProcess:
+        # Inside of another repository git apply would take paths from that one's top, and pass
+        # over a patch that is not below it without a word.
+        environment = {name: value for name, value in self._env.items()
+                       if not name.startswith("GIT_")}
+        environment["GIT_CEILING_DIRECTORIES"] = str(self._tree.parent)
+        return subprocess.run(["git", "apply", *flags, str(patch)], cwd=self._tree, text=True,
+                              capture_output=True, env=environment)
+
+    def bazel(self, *arguments: str) -> tuple[int, str]:
+        done = subprocess.run([*self._bazel, *arguments], cwd=self._tree, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                              stdin=subprocess.DEVNULL, env=self._env)
+        return done.returncode, done.stdout
+
+    def run_test(self, test: str) -> tuple[int, str]:
+        if test.startswith("//"):
+            return self.bazel("test", "--curses=no", test)
+        code, output = self.bazel("build", "--curses=no", "//services/...")
+        if code != 0:
+            return 1, output
+        done = subprocess.run([PYTHON, self._tree / test], cwd=self._tree, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
+                              stdin=subprocess.DEVNULL,
+                              env={**self._env, "PYTHONPATH": str(self._tree / "tools/python")})
+        failed = re.search(r"^FAILED \((failures|errors)", done.stdout, re.MULTILINE)
+        return (TEST_FAILED if failed else done.returncode), done.stdout
+
+    def failing(self, tests: list[str]) -> set[str]:
+        """Those of the tests that do not pass in the tree as it is now."""
+        labels = [test for test in tests if test.startswith("//")]
+        bad = set()
+        for script in set(tests) - set(labels):
+            code, output = self.run_test(script)
+            if code != 0:
+                bad.add(script)
+                print(f"{script} exited with {code}\n{output[-4000:]}")
+        if labels:
+            code, output = self.bazel("test", "--curses=no", "--keep_going", *labels)
+            if code != 0:
+                passed = re.findall(r"^(//\S+) +(?:\(cached\) )?PASSED", output, re.MULTILINE)
+                bad |= set(labels) - set(passed)
+                print(output[-4000:])
+        return bad
+
+
+@contextlib.contextmanager
+def _copied():
+    kept = KEPT / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    kept.mkdir(parents=True, exist_ok=True)
+    with open(kept / "lock", "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SystemExit("mutants of this clone are being run already") from error
+        with tempfile.TemporaryDirectory(prefix="mutants.", ignore_cleanup_errors=True) as folder:
+            tree = Path(folder).resolve() / "tree"
+            tree.mkdir()
+            copy = _Copy(tree, kept / "output")
+            try:
+                _copy_tree(tree)
+                if not os.path.lexists(tree / "node_modules"):
+                    (tree / "node_modules").symlink_to(ROOT / "node_modules")
+                yield copy
+            finally:
+                copy.bazel("shutdown")
 
 
 def _header(patch: Path, name: str) -> str:
     found = re.search(rf"^# {name}: (.+)$", patch.read_text(), re.MULTILINE)
     if not found:
-        raise ValueError(f"{patch.name} has no line '# {name}: ...'")
+        raise SystemExit(f"{patch.name} has no line '# {name}: ...'")
     return found[1].strip()
 
 
-def _run_test(tree: Path, test: str) -> tuple[int, str]:
-    if test.startswith("//"):
-        done = subprocess.run(["bazel", "test", "--curses=no", test], cwd=tree, text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL)
-        # 3: the build is good and the test failed. Anything else is not a catch.
-        return done.returncode, done.stdout + done.stderr
-    built = subprocess.run(["bazel", "build", "--curses=no", "//services/..."], cwd=tree, text=True,
-                           capture_output=True, stdin=subprocess.DEVNULL)
-    if built.returncode != 0:
-        return 1, built.stdout + built.stderr
-    environment = {**os.environ, "PYTHONPATH": str(tree / "tools/python")}
-    done = subprocess.run([PYTHON, tree / test], cwd=tree, text=True, capture_output=True,
-                          env=environment, stdin=subprocess.DEVNULL)
-    failed = re.search(r"^FAILED \((failures|errors)", done.stderr, re.MULTILINE)
-    return (3 if failed else done.returncode), done.stdout + done.stderr
-
-
 def _caught_by(output: str) -> str:
-    cases = re.findall(r"^\[  FAILED  \] (\S+?),? ", output + " ", re.MULTILINE) or re.findall(
-        r"^(?:FAIL|ERROR): (\S+)", output, re.MULTILINE)
-    return ", ".join(dict.fromkeys(cases[:3])) or "its exit code"
+    cases = (re.findall(r"^\[  FAILED  \] ([\w/]+\.[\w/]+)", output, re.MULTILINE)
+             # It ended in the middle of a case.
+             or re.findall(r"^\[ RUN      \] (\S+)(?![\s\S]*^\[       OK)", output, re.MULTILINE)
+             or re.findall(r"^(?:FAIL|ERROR): (\w\S*)", output, re.MULTILINE))
+    names = list(dict.fromkeys(cases))
+    if not names:
+        return "its exit code"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _judge(copy: _Copy, patch: Path, count: Count) -> None:
+    what, test = _header(patch, "what"), _header(patch, "test")
+    applied = copy.apply(patch)
+    if applied.returncode != 0:
+        count.fail(f"mutant {patch.stem}: the patch does not apply")
+        print(f"STALE  {patch.stem}: {applied.stderr.strip()}", flush=True)
+        return
+    code, output = copy.run_test(test)
+    copy.apply(patch, "-R").check_returncode()
+    if code == TEST_FAILED:
+        count.passed += 1
+        print(f"CAUGHT {patch.stem}: {what}\n       by {test}: {_caught_by(output)}", flush=True)
+    else:
+        count.fail(f"mutant {patch.stem} is not caught by {test}")
+        print(f"MISSED {patch.stem}: {what}\n       {test} exited with {code}\n"
+              f"{output[-2000:] if code != 0 else ''}", flush=True)
 
 
 def run(only: str) -> Count:
+    """All, or those whose name fits `only`, which may have wildcards."""
     count = Count()
-    patches = sorted(FOLDER.glob("*.patch"))
-    if only:
-        patches = [patch for patch in patches if patch.stem == only]
+    patches = sorted(patch for patch in FOLDER.glob("*.patch")
+                     if not only or fnmatch.fnmatchcase(patch.stem, only))
     if not patches:
         return count.fail(f"no mutant {only}" if only else "tests/mutants has no patch")
-    tree = Path(tempfile.mkdtemp(prefix="mutants."))
-    try:
-        _copy_tree(tree)
-        (tree / "node_modules").symlink_to(ROOT / "node_modules")
+    with _copied() as copy:
+        bad = copy.failing(sorted({_header(patch, "test") for patch in patches}))
         for patch in patches:
-            what, test = _header(patch, "what"), _header(patch, "test")
-            applied = _apply(tree, patch)
-            if applied.returncode != 0:
-                count.fail(f"mutant {patch.stem}: the patch does not apply")
-                print(f"STALE  {patch.stem}: {applied.stderr.strip()}", flush=True)
-                continue
-            code, output = _run_test(tree, test)
-            _apply(tree, patch, "-R").check_returncode()
-            if code == 3:
-                count.passed += 1
-                print(f"CAUGHT {patch.stem}: {what}\n       by {test}: {_caught_by(output)}",
-                      flush=True)
+            if (test := _header(patch, "test")) in bad:
+                count.fail(f"mutant {patch.stem}: {test} fails without it, too")
             else:
-                count.fail(f"mutant {patch.stem} is not caught by {test}")
-                print(f"MISSED {patch.stem}: {what}\n       {test} exited with {code}\n"
-                      f"{output[-2000:] if code != 0 else ''}", flush=True)
-    finally:
-        subprocess.run(["bazel", "shutdown"], cwd=tree, capture_output=True)
-        shutil.rmtree(tree, ignore_errors=True)
+                _judge(copy, patch, count)
     return count
