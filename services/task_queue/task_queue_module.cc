@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/async/scope.h"
 #include "libs/page_token/page_token.h"
 #include "libs/service/context.h"
@@ -30,10 +31,10 @@ namespace {
 
 constexpr absl::Duration kTickPeriod = absl::Milliseconds(50);
 constexpr int kMaxTicksInARow = 100;
-constexpr auto kLoopPoll = std::chrono::seconds(1);  // a signal may come from another server
+constexpr absl::Duration kLoopPoll = absl::Seconds(1);  // a signal may come from another server
 constexpr absl::Duration kSamplePeriod = absl::Seconds(1);
 constexpr absl::Duration kArtifactSweepPeriod = absl::Minutes(10);
-constexpr auto kDrainPoll = std::chrono::milliseconds(20);
+constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
 // Acks and events that are on their way when the last worker is done.
 constexpr absl::Duration kLastWords = absl::Milliseconds(250);
 constexpr size_t kPageTokenSecretBytes = 32;
@@ -175,7 +176,7 @@ Async<void> TaskQueueModule::DispatchLoop() {
     const uint64_t seen = signals_.work().version();
     co_await sessions_.Dispatch();
     if (scope_.stop_requested()) break;
-    co_await signals_.work().Wait(seen, std::chrono::steady_clock::now() + kLoopPoll);
+    co_await signals_.work().Wait(seen, async::After(kLoopPoll));
   }
 }
 
@@ -198,7 +199,7 @@ Async<void> TaskQueueModule::OutboxLoop() {
     if (step.wait > absl::ZeroDuration()) {
       co_await scope_.SleepFor(step.wait);
     } else if (!scope_.stop_requested()) {
-      co_await signals_.outbox().Wait(seen, std::chrono::steady_clock::now() + kLoopPoll);
+      co_await signals_.outbox().Wait(seen, async::After(kLoopPoll));
     }
   }
 }
@@ -271,7 +272,7 @@ Async<void> TaskQueueModule::WaitUntilIdle(absl::Time deadline) {
     // Workers that stay connected with nothing to do, or events that nobody takes, do not hold the
     // process up.
     if (idle && clock_.Now() - idle_since >= kLastWords) co_return;
-    co_await signals_.outbox().Wait(seen, std::chrono::steady_clock::now() + kDrainPoll);
+    co_await signals_.outbox().Wait(seen, async::After(kDrainPoll));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "services/task_queue/rpc_caller.h"
 #include "services/task_queue/task_proto.h"
@@ -17,7 +18,7 @@ constexpr int kDefaultPageSize = 20;
 constexpr int kMaxPageSize = 100;
 // A watch looks again after this time at the latest: with a store that other servers share, a
 // change may come without a signal here.
-constexpr auto kWatchPoll = std::chrono::seconds(1);
+constexpr absl::Duration kWatchPoll = absl::Seconds(1);
 
 // All that decides what a listing holds.
 std::string FilterOf(const Caller& caller, const v1::ListTasksRequest& request) {
@@ -203,7 +204,7 @@ Async<absl::Status> TaskQueueService::Watch(rpc::CallContext& call,
                         "this queue server is going away; watch again after the delay given"),
           absl::Seconds(1));
     }
-    co_await changes.Wait(seen, std::chrono::steady_clock::now() + kWatchPoll);
+    co_await changes.Wait(seen, async::After(kWatchPoll));
   }
 }
 
