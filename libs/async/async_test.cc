@@ -22,8 +22,7 @@ TEST_F(AsyncTest, SuspendResumesWithTheValueOnTheExecutor) {
   std::promise<int> result;
   std::promise<Resume<int>> resume;
   ASSERT_TRUE(scope_.Spawn([&]() -> Async<void> {
-    result.set_value(
-        co_await Suspend<int>([&](Resume<int> r) { resume.set_value(std::move(r)); }));
+    result.set_value(co_await Suspend<int>([&](Resume<int> r) { resume.set_value(std::move(r)); }));
   }));
   resume.get_future().get()(42);
   EXPECT_EQ(result.get_future().get(), 42);

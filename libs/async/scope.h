@@ -26,7 +26,8 @@ class Scope {
 
   const Executor& executor() const { return executor_; }
 
-  // Runs the coroutine on the scope's executor. After RequestStop it is refused (false) and not run.
+  // Runs the coroutine on the scope's executor. After RequestStop it is refused (false) and not
+  // run.
   bool Spawn(std::function<Async<void>()> coroutine);
 
   void RequestStop();

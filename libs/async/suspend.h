@@ -70,9 +70,7 @@ template <class T, class Start>
 Async<T> Suspend(Start start) {
   Executor executor = co_await boost::asio::this_coro::executor;
   co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(T)>(
-      [&start, &executor](auto handler) {
-        start(Resume<T>::From(std::move(handler), executor));
-      },
+      [&start, &executor](auto handler) { start(Resume<T>::From(std::move(handler), executor)); },
       boost::asio::use_awaitable);
 }
 

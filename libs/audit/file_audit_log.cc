@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "libs/audit/memory_audit_log.h"
+#include "libs/sync/deadline.h"
 
 namespace slipstream::audit {
 namespace {
@@ -121,14 +122,12 @@ AuditStats FileAuditLog::Stats() const {
 }
 
 bool FileAuditLog::Flush(absl::Duration timeout) {
-  const auto deadline = std::chrono::steady_clock::now() +
-                        absl::ToChronoNanoseconds(std::min(timeout, kMaxFlushWait));
+  const sync::Deadline deadline(std::min(timeout, kMaxFlushWait));
   sync::MutexLock lock(mu_);
   const uint64_t wanted = enqueued_total_;
   while (finished_total_ < wanted) {
-    const auto left = deadline - std::chrono::steady_clock::now();
-    if (left <= std::chrono::nanoseconds(0)) return false;
-    (void)done_.WaitFor(mu_, absl::FromChrono(left));
+    if (deadline.Passed()) return false;
+    (void)done_.WaitFor(mu_, deadline.Left());
   }
   return true;
 }

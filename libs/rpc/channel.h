@@ -15,8 +15,9 @@ class Channel;
 
 namespace slipstream::rpc {
 
-// Headers or trailers of one call, both ways. A token is up to 8 KiB, and an error's message (2 KiB,
-// three times that percent-encoded) and details (4 KiB, a third more in base64) travel in trailers.
+// Headers or trailers of one call, both ways. A token is up to 8 KiB, and an error's message (2
+// KiB, three times that percent-encoded) and details (4 KiB, a third more in base64) travel in
+// trailers.
 inline constexpr int kMaxMetadataBytes = 32 << 10;
 
 struct ChannelOptions {

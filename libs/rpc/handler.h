@@ -246,8 +246,7 @@ class Endpoint {
   template <class Request, class Response, class Handler>
   grpc::ServerUnaryReactor* Unary(std::string_view method, grpc::CallbackServerContext* context,
                                   const Request* request, Response* response, Handler handler) {
-    auto reactor =
-        std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
+    auto reactor = std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
     reactor->Start();
     if (absl::Status refused = reactor->Begin(); !refused.ok()) {
       reactor->End(refused);

@@ -8,10 +8,9 @@
 
 namespace slipstream::rpc {
 
-inline constexpr metrics::CounterDef kServerStarted{
-    "grpc_server_started_total",
-    "Calls started, refused ones included.",
-    {"grpc_type", "grpc_service", "grpc_method"}};
+inline constexpr metrics::CounterDef kServerStarted{"grpc_server_started_total",
+                                                    "Calls started, refused ones included.",
+                                                    {"grpc_type", "grpc_service", "grpc_method"}};
 inline constexpr metrics::CounterDef kServerHandled{
     "grpc_server_handled_total",
     "Calls ended, by status code.",
@@ -25,10 +24,10 @@ inline constexpr metrics::HistogramDef kServerHandlingSeconds{
 
 // Values of grpc_code, by status code 0 to 16, as go-grpc-prometheus spells them.
 inline constexpr std::string_view kCodeNames[17] = {
-    "OK",           "Canceled",      "Unknown",          "InvalidArgument",  "DeadlineExceeded",
-    "NotFound",     "AlreadyExists", "PermissionDenied", "ResourceExhausted",
-    "FailedPrecondition", "Aborted", "OutOfRange",       "Unimplemented",    "Internal",
-    "Unavailable",  "DataLoss",      "Unauthenticated"};
+    "OK",       "Canceled",       "Unknown",          "InvalidArgument",   "DeadlineExceeded",
+    "NotFound", "AlreadyExists",  "PermissionDenied", "ResourceExhausted", "FailedPrecondition",
+    "Aborted",  "OutOfRange",     "Unimplemented",    "Internal",          "Unavailable",
+    "DataLoss", "Unauthenticated"};
 
 }  // namespace slipstream::rpc
 

@@ -77,18 +77,18 @@ class Notifications final : public nv::NotificationService::CallbackService {
   }
   grpc::ServerWriteReactor<nv::Event>* Subscribe(grpc::CallbackServerContext* c,
                                                  const nv::SubscribeRequest* q) override {
-    return rpc_.ServerStream<nv::Event>(
-        "Subscribe", c, q,
-        [](CallContext&, const nv::SubscribeRequest& q,
-           Sender<nv::Event>& out) -> Async<absl::Status> {
-          const int count = std::atoi(q.cursor().c_str());
-          for (int i = 0; i < count; ++i) {
-            nv::Event event;
-            event.set_event_id(std::to_string(i));
-            if (!co_await out.Write(std::move(event))) co_return absl::CancelledError("gone");
-          }
-          co_return absl::OkStatus();
-        });
+    return rpc_.ServerStream<nv::Event>("Subscribe", c, q,
+                                        [](CallContext&, const nv::SubscribeRequest& q,
+                                           Sender<nv::Event>& out) -> Async<absl::Status> {
+                                          const int count = std::atoi(q.cursor().c_str());
+                                          for (int i = 0; i < count; ++i) {
+                                            nv::Event event;
+                                            event.set_event_id(std::to_string(i));
+                                            if (!co_await out.Write(std::move(event)))
+                                              co_return absl::CancelledError("gone");
+                                          }
+                                          co_return absl::OkStatus();
+                                        });
   }
   grpc::ServerBidiReactor<nv::AttachRequest, nv::AttachResponse>* Attach(
       grpc::CallbackServerContext* c) override {
@@ -111,8 +111,8 @@ class Artifacts final : public av::ArtifactService::CallbackService {
  public:
   explicit Artifacts(const Dispatcher& d)
       : rpc_(d, *MethodTable::ForService("slipstream.artifact.v1.ArtifactService")) {}
-  grpc::ServerReadReactor<av::UploadArtifactRequest>* UploadArtifact(
-      grpc::CallbackServerContext* c, av::Artifact* p) override {
+  grpc::ServerReadReactor<av::UploadArtifactRequest>* UploadArtifact(grpc::CallbackServerContext* c,
+                                                                     av::Artifact* p) override {
     return rpc_.ClientStream<av::UploadArtifactRequest>(
         "UploadArtifact", c, p,
         [](CallContext&, Receiver<av::UploadArtifactRequest>& in,
@@ -136,8 +136,7 @@ class RpcTest : public testing::Test {
     probe_ = probe.get();
     stages.push_back(std::move(probe));
     chain_ = std::make_unique<Chain>(std::move(stages));
-    dispatcher_ =
-        std::make_unique<Dispatcher>(Dispatcher{*chain_, runtime_.executor(), clock_});
+    dispatcher_ = std::make_unique<Dispatcher>(Dispatcher{*chain_, runtime_.executor(), clock_});
     notifications_ = std::make_unique<Notifications>(*dispatcher_);
     artifacts_ = std::make_unique<Artifacts>(*dispatcher_);
     server_ = std::make_unique<Server>(ServerOptions{.reflection = true, .channelz = true});

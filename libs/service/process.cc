@@ -24,8 +24,8 @@ namespace slipstream::service {
 
 namespace {
 
-constexpr const char* kServedTogether[] = {"cache",      "task_queue", "notification",
-                                           "database_optimizer", "monitoring", "edge", "worker"};
+constexpr const char* kServedTogether[] = {
+    "cache", "task_queue", "notification", "database_optimizer", "monitoring", "edge", "worker"};
 
 logging::Level LevelOf(const config::v1::LoggingConfig& config) {
   switch (config.level()) {
@@ -119,8 +119,9 @@ absl::Status Process::Impl::MakeShared() {
   if (!opened.ok()) return opened.status();
   keys = *std::move(opened);
   if (keys->Current()->keys.empty()) {
-    logger.Warning("no key is configured, so no token is valid; set auth.hs256_secret_file or "
-                   "auth.jwks_files");
+    logger.Warning(
+        "no key is configured, so no token is valid; set auth.hs256_secret_file or "
+        "auth.jwks_files");
   }
   auto mapping = PermissionsOf(auth_config);
   if (!mapping.ok()) return mapping.status();
@@ -137,13 +138,12 @@ absl::Status Process::Impl::MakeShared() {
   for (const std::string& name : auth_config.allowed_algorithms()) {
     const auto algorithm = auth::AlgorithmFromName(name);
     if (!algorithm) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "auth.allowed_algorithms: ", name, " is not one of HS256, RS256, ES256, EdDSA"));
+      return absl::InvalidArgumentError(absl::StrCat("auth.allowed_algorithms: ", name,
+                                                     " is not one of HS256, RS256, ES256, EdDSA"));
     }
     verifier.algorithms.push_back(*algorithm);
   }
-  authenticator =
-      std::make_unique<auth::Authenticator>(auth_options, *keys, *permissions, clock);
+  authenticator = std::make_unique<auth::Authenticator>(auth_options, *keys, *permissions, clock);
 
   audit::AuditLogOptions audit_options;
   audit_options.file.path = config.audit().file();

@@ -6,8 +6,8 @@
 
 namespace slipstream::service {
 
-inline constexpr metrics::CounterDef kCpuUserSeconds{
-    "slipstream_process_cpu_user_seconds_total", "Processor time in user mode, in seconds."};
+inline constexpr metrics::CounterDef kCpuUserSeconds{"slipstream_process_cpu_user_seconds_total",
+                                                     "Processor time in user mode, in seconds."};
 inline constexpr metrics::CounterDef kCpuSystemSeconds{
     "slipstream_process_cpu_system_seconds_total", "Processor time in the kernel, in seconds."};
 inline constexpr metrics::GaugeDef kThreads{"slipstream_process_threads", "Threads."};

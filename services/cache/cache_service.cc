@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/rpc/handler.h"
 #include "libs/status/status.h"
 #include "services/cache/cache_messages.h"
@@ -156,10 +157,8 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
         co_return absl::OkStatus();
       }
       call.OnCancel([ended = answer.held.ended] { ended->Notify(); });
-      co_await answer.held.ended->Wait(
-          answer.held.seen_version,
-          std::chrono::steady_clock::now() +
-              absl::ToChronoMilliseconds(std::max(left, absl::Milliseconds(1))));
+      co_await answer.held.ended->Wait(answer.held.seen_version,
+                                       async::After(std::max(left, absl::Milliseconds(1))));
     }
   }
 

@@ -33,8 +33,8 @@ RequestScope EdgeHandler::MakeScope(const Exchange& exchange) {
   RequestScope scope;
   scope.started_at = deps_.clock.Now();
   const std::string_view id = exchange.header("x-request-id").value_or("");
-  scope.correlation_id = rpc::IsValidCorrelationId(id) ? std::string(id)
-                                                       : random::Uuid7(deps_.clock, deps_.random);
+  scope.correlation_id =
+      rpc::IsValidCorrelationId(id) ? std::string(id) : random::Uuid7(deps_.clock, deps_.random);
   scope.trace = trace::ContinueOrStart(exchange.header(trace::kTraceparent).value_or(""),
                                        exchange.header(trace::kTracestate).value_or(""),
                                        deps_.random, /*sample_new_root=*/true);
@@ -90,8 +90,8 @@ Async<void> EdgeHandler::Route(Exchange& exchange, RequestScope& scope) {
   scope.route = page->first;
   HttpResponse response;
   if (exchange.method() != "GET" && exchange.method() != "HEAD") {
-    response = ProblemResponse(MethodNotAllowed(exchange.method(), "GET, HEAD"),
-                               scope.correlation_id);
+    response =
+        ProblemResponse(MethodNotAllowed(exchange.method(), "GET, HEAD"), scope.correlation_id);
     response.headers.emplace_back("Allow", "GET, HEAD");
   } else {
     response.content_type = page->second.content_type;

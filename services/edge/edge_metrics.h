@@ -16,12 +16,14 @@ inline constexpr metrics::HistogramDef kHttpSeconds{
     "Seconds from a request's headers to the end of its answer; streams are not counted.",
     {"route"},
     metrics::kLatencySeconds};
-inline constexpr metrics::GaugeDef kHttpConnections{"slipstream_edge_http_connections",
-                                                    "Connections open, WebSocket and SSE included."};
-inline constexpr metrics::GaugeDef kWebSocketConnections{
-    "slipstream_edge_websocket_connections", "WebSocket connections open."};
+inline constexpr metrics::GaugeDef kHttpConnections{
+    "slipstream_edge_http_connections", "Connections open, WebSocket and SSE included."};
+inline constexpr metrics::GaugeDef kWebSocketConnections{"slipstream_edge_websocket_connections",
+                                                         "WebSocket connections open."};
 inline constexpr metrics::CounterDef kWebSocketCloses{
-    "slipstream_edge_websocket_closes_total", "WebSocket connections the edge closed, by code.", {"code"}};
+    "slipstream_edge_websocket_closes_total",
+    "WebSocket connections the edge closed, by code.",
+    {"code"}};
 
 }  // namespace slipstream::edge
 

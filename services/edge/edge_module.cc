@@ -62,9 +62,9 @@ class EdgeModule final : public service::Module {
       : context_(context),
         catalog_(std::move(catalog)),
         upstreams_(context.peers),
-        websocket_(WebSocketOptionsOf(context.config.edge()),
-                   {context.authenticator, upstreams_, context.clock, context.metrics,
-                    context.logger}) {}
+        websocket_(
+            WebSocketOptionsOf(context.config.edge()),
+            {context.authenticator, upstreams_, context.clock, context.metrics, context.logger}) {}
   ~EdgeModule() override { Stop(); }
 
   absl::Status Init() {
@@ -74,15 +74,15 @@ class EdgeModule final : public service::Module {
     if (!rest.ok()) return rest.status();
     rest_ = *std::move(rest);
     const auto& origins = context_.config.edge().cors_allowed_origins();
-    handler_ = std::make_unique<EdgeHandler>(EdgeHandler::Deps{
-        .rest = *rest_,
-        .websocket = websocket_,
-        .clock = context_.clock,
-        .random = context_.random,
-        .metrics = context_.metrics,
-        .logger = context_.logger,
-        .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
-        .cors_allowed_origins = {origins.begin(), origins.end()}});
+    handler_ = std::make_unique<EdgeHandler>(
+        EdgeHandler::Deps{.rest = *rest_,
+                          .websocket = websocket_,
+                          .clock = context_.clock,
+                          .random = context_.random,
+                          .metrics = context_.metrics,
+                          .logger = context_.logger,
+                          .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
+                          .cors_allowed_origins = {origins.begin(), origins.end()}});
     server_ = std::make_unique<HttpServer>(HttpOptionsOf(context_.config.edge()), *handler_,
                                            context_.runtime.executor(), context_.logger);
     connections_ = context_.metrics.AddCollector([this](metrics::Samples& out) {

@@ -1,4 +1,5 @@
 #include "libs/service/main.h"
+
 #include "services/edge/edge_module.h"
 
 int main(int argc, char** argv) {

@@ -180,11 +180,10 @@ Async<absl::Status> RestHandler::Stream(Exchange& exchange, RequestScope& scope,
   const absl::Duration timeout = method.default_deadline_ms > 0
                                      ? absl::Milliseconds(method.default_deadline_ms)
                                      : absl::InfiniteDuration();
-  auto stream =
-      deps_.upstreams.Open(method.service, method.grpc_path, OptionsFor(scope, timeout));
+  auto stream = deps_.upstreams.Open(method.service, method.grpc_path, OptionsFor(scope, timeout));
   if (co_await stream->Write(request)) stream->WritesDone();
-  const auto format = ChooseStreamFormat(*method.descriptor->output_type(),
-                                         exchange.header("accept").value_or(""));
+  const auto format =
+      ChooseStreamFormat(*method.descriptor->output_type(), exchange.header("accept").value_or(""));
   auto message = deps_.catalog.NewMessage(*method.descriptor->output_type());
   co_return co_await AnswerStream(exchange, *stream, format, options_.sse_heartbeat,
                                   scope.correlation_id, message.get());

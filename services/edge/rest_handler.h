@@ -56,8 +56,8 @@ class RestHandler {
   Async<absl::Status> HandleOrFail(Exchange& exchange, RequestScope& scope);
   absl::Status SignIn(const CatalogMethod& method, const Exchange& exchange,
                       RequestScope& scope) const;
-  void AuditDenial(const CatalogMethod& method, const Exchange& exchange,
-                   const RequestScope& scope, const absl::Status& status) const;
+  void AuditDenial(const CatalogMethod& method, const Exchange& exchange, const RequestScope& scope,
+                   const absl::Status& status) const;
   Async<absl::Status> Unary(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,
                             const google::protobuf::Message& request, bool head_only);
   Async<absl::Status> Stream(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,

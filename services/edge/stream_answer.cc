@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/async/event.h"
 #include "services/edge/transcoder/json_writer.h"
 #include "services/edge/transcoder/problem.h"
@@ -37,7 +38,8 @@ const FieldDescriptor* SseIdField(const google::protobuf::Descriptor& type) {
   return nullptr;
 }
 
-std::string SseRecord(const Message& message, const FieldDescriptor* id_field, absl::Status* status) {
+std::string SseRecord(const Message& message, const FieldDescriptor* id_field,
+                      absl::Status* status) {
   std::string json;
   *status = WriteJson(message, &json);
   std::string id;
@@ -82,8 +84,7 @@ class NextMessage {
   // False when the heartbeat came first.
   Async<bool> Wait(absl::Duration heartbeat) {
     if (!pending_) co_return true;
-    co_await done_->Wait(version_, std::chrono::steady_clock::now() +
-                                       absl::ToChronoNanoseconds(heartbeat));
+    co_await done_->Wait(version_, async::After(heartbeat));
     co_return !pending_;
   }
   bool pending() const { return pending_; }
@@ -131,7 +132,8 @@ Async<absl::Status> AnswerText(Exchange& exchange, UpstreamStream& stream, Strea
       written = WriteJson(*message, &record);
       record += '\n';
     }
-    if (!written.ok()) record = sse ? SseEnd(written, correlation_id) : NdjsonEnd(written, correlation_id);
+    if (!written.ok())
+      record = sse ? SseEnd(written, correlation_id) : NdjsonEnd(written, correlation_id);
     co_await next.Start();
     if (open) open = co_await exchange.WriteChunk(std::move(record));
   }
@@ -177,9 +179,9 @@ Async<absl::Status> AnswerRaw(Exchange& exchange, UpstreamStream& stream, Messag
 StreamFormat ChooseStreamFormat(const google::protobuf::Descriptor& output,
                                 std::string_view accept) {
   if (output.full_name() == "google.api.HttpBody") return StreamFormat::kRaw;
-  const bool ndjson = absl::StrContains(
-      absl::AsciiStrToLower(absl::string_view(accept.data(), accept.size())),
-      "application/x-ndjson");
+  const bool ndjson =
+      absl::StrContains(absl::AsciiStrToLower(absl::string_view(accept.data(), accept.size())),
+                        "application/x-ndjson");
   return ndjson ? StreamFormat::kNdjson : StreamFormat::kSse;
 }
 

@@ -1,6 +1,7 @@
 // All services in one process: the embedded default. They still meet through gRPC, on the one
 // server of this process, so that what runs here runs the same way apart.
 #include "libs/service/main.h"
+
 #include "services/cache/cache_module.h"
 #include "services/database_optimizer/database_optimizer_module.h"
 #include "services/edge/edge_module.h"

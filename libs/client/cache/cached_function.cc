@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "libs/async/deadline.h"
+
 namespace slipstream::cache_client {
 
 namespace {
@@ -77,7 +79,7 @@ Async<absl::StatusOr<CachedFunction::Answer>> CachedFunction::Call(rpc::CallOpti
     leads = inserted;
   }
   if (!leads) {
-    const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(max_wait);
+    const auto deadline = async::After(max_wait);
     for (uint64_t seen = flight->landed.version();; seen = flight->landed.version()) {
       if (auto result = flight->Result()) {
         if (!result->ok()) co_return result->status();

@@ -50,7 +50,11 @@ class BeastExchange final : public Exchange {
   BeastExchange(beast::tcp_stream& stream, beast::flat_buffer& buffer,
                 http::request_parser<http::buffer_body>& parser, const HttpServerOptions& options,
                 std::string peer)
-      : stream_(stream), buffer_(buffer), parser_(parser), options_(options), peer_(std::move(peer)) {
+      : stream_(stream),
+        buffer_(buffer),
+        parser_(parser),
+        options_(options),
+        peer_(std::move(peer)) {
     const std::string_view target = View(parser.get().target());
     const size_t mark = target.find('?');
     path_ = std::string(target.substr(0, mark));
@@ -90,8 +94,8 @@ class BeastExchange final : public Exchange {
     if (!continued_ && absl::EqualsIgnoreCase(Text("Expect"), "100-continue")) {
       static constexpr char kContinue[] = "HTTP/1.1 100 Continue\r\n\r\n";
       stream_.expires_after(Nanos(options_.write_timeout));
-      auto [ec, n] =
-          co_await asio::async_write(stream_, asio::buffer(kContinue, sizeof(kContinue) - 1), kAwait);
+      auto [ec, n] = co_await asio::async_write(
+          stream_, asio::buffer(kContinue, sizeof(kContinue) - 1), kAwait);
       if (ec) co_return Gone();
     }
     continued_ = true;
@@ -292,12 +296,13 @@ Async<void> RefuseUnreadable(beast::tcp_stream& stream, const error_code& ec,
                              const HttpServerOptions& options) {
   const bool too_long = ec == http::error::header_limit;
   const Problem problem = MakeProblem(
-      status::Error(absl::StatusCode::kInvalidArgument,
-                    too_long ? absl::string_view(kReasonHeadersTooLarge.data(), kReasonHeadersTooLarge.size())
-                             : absl::string_view("MALFORMED_REQUEST"),
-                    too_long ? absl::StrCat("request line and headers take more than ",
-                                            options.max_header_bytes, " bytes")
-                             : absl::StrCat("not an HTTP/1.1 request: ", ec.message())),
+      status::Error(
+          absl::StatusCode::kInvalidArgument,
+          too_long ? absl::string_view(kReasonHeadersTooLarge.data(), kReasonHeadersTooLarge.size())
+                   : absl::string_view("MALFORMED_REQUEST"),
+          too_long ? absl::StrCat("request line and headers take more than ",
+                                  options.max_header_bytes, " bytes")
+                   : absl::StrCat("not an HTTP/1.1 request: ", ec.message())),
       "");
   http::response<http::string_body> message{http::int_to_status(problem.http_status), 11};
   message.set(http::field::content_type, std::string(kProblemContentType));

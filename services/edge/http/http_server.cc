@@ -13,6 +13,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/sync/deadline.h"
 #include "libs/sync/mutex.h"
 #include "services/edge/http/http_connection.h"
 
@@ -60,8 +61,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
 Async<void> HttpServer::Impl::Accept() {
   while (!stopping) {
     auto strand = asio::make_strand(executor);
-    auto [ec, socket] =
-        co_await acceptor.async_accept(strand, asio::as_tuple(asio::use_awaitable));
+    auto [ec, socket] = co_await acceptor.async_accept(strand, asio::as_tuple(asio::use_awaitable));
     if (ec == asio::error::operation_aborted) break;
     if (ec) {
       // Out of file descriptors, most likely: a short pause lets connections end.
@@ -84,8 +84,7 @@ void HttpServer::Impl::Serve(tcp::socket socket, asio::strand<Executor> strand) 
     id = next_id++;
     connections.emplace(id, Entry{strand, control});
   }
-  asio::co_spawn(strand,
-                 ServeConnection(std::move(socket), {options, handler, stopping}, control),
+  asio::co_spawn(strand, ServeConnection(std::move(socket), {options, handler, stopping}, control),
                  [self = shared_from_this(), id](std::exception_ptr error) {
                    if (error) std::rethrow_exception(error);
                    sync::MutexLock lock(self->mutex);
@@ -104,12 +103,11 @@ void HttpServer::Impl::CloseAll(bool idle_only) {
 }
 
 bool HttpServer::Impl::WaitEmpty(absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
+  const sync::Deadline deadline(timeout);
   sync::MutexLock lock(mutex);
   while (!connections.empty() || accepting) {
-    const absl::Duration left = deadline - absl::Now();
-    if (left <= absl::ZeroDuration()) return false;
-    (void)changed.WaitFor(mutex, left);
+    if (deadline.Passed()) return false;
+    (void)changed.WaitFor(mutex, deadline.Left());
   }
   return true;
 }

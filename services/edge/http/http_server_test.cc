@@ -1,4 +1,5 @@
-// The listener over real sockets, with a handler of the test's own. Links no gRPC, so tsan sees all.
+// The listener over real sockets, with a handler of the test's own. Links no gRPC, so tsan sees
+// all.
 #include "services/edge/http/http_server.h"
 
 #include <atomic>
@@ -85,8 +86,8 @@ class HttpServerTest : public testing::Test {
  protected:
   void StartServer(HttpServerOptions options = {}) {
     options.address = "127.0.0.1:0";
-    server_ = std::make_unique<HttpServer>(options, handler_, runtime_.executor(),
-                                           logging::Logger());
+    server_ =
+        std::make_unique<HttpServer>(options, handler_, runtime_.executor(), logging::Logger());
     ASSERT_TRUE(server_->Start().ok());
   }
   ~HttpServerTest() override {
@@ -96,8 +97,8 @@ class HttpServerTest : public testing::Test {
 
   tcp::socket Connect() {
     tcp::socket socket(client_);
-    socket.connect({boost::asio::ip::address_v4::loopback(),
-                    static_cast<uint16_t>(server_->port())});
+    socket.connect(
+        {boost::asio::ip::address_v4::loopback(), static_cast<uint16_t>(server_->port())});
     // No read of the test may hang it.
     const timeval limit{20, 0};
     setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

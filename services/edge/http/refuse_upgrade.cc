@@ -23,8 +23,7 @@ Async<void> RefuseUpgrade(UpgradeRequest request, HttpResponse response) {
   message.prepare_payload();
   stream.expires_after(std::chrono::seconds(10));
   // An error means that the client is gone, which ends the connection all the same.
-  co_await http::async_write(stream, message,
-                             boost::asio::as_tuple(boost::asio::use_awaitable));
+  co_await http::async_write(stream, message, boost::asio::as_tuple(boost::asio::use_awaitable));
   boost::system::error_code ignored;
   stream.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
 }

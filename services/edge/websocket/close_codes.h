@@ -1,4 +1,5 @@
-// Why the edge closes a WebSocket: the codes are part of the public contract (services/edge/README).
+// Why the edge closes a WebSocket: the codes are part of the public contract
+// (services/edge/README).
 #ifndef SERVICES_EDGE_WEBSOCKET_CLOSE_CODES_H_
 #define SERVICES_EDGE_WEBSOCKET_CLOSE_CODES_H_
 
@@ -6,19 +7,19 @@
 
 namespace slipstream::edge {
 
-inline constexpr uint16_t kCloseGoingAway = 1001;        // the edge drains; reconnect with the cursor
+inline constexpr uint16_t kCloseGoingAway = 1001;  // the edge drains; reconnect with the cursor
 inline constexpr uint16_t kCloseUnsupportedData = 1003;  // a binary message
 inline constexpr uint16_t kCloseBadPayload = 1007;       // not UTF-8
-inline constexpr uint16_t kClosePolicy = 1008;           // malformed JSON or an unknown message type
-inline constexpr uint16_t kCloseTooBig = 1009;           // over max_message_bytes
+inline constexpr uint16_t kClosePolicy = 1008;  // malformed JSON or an unknown message type
+inline constexpr uint16_t kCloseTooBig = 1009;  // over max_message_bytes
 inline constexpr uint16_t kCloseUnauthenticated = 4401;  // no, a wrong or an expired token
 inline constexpr uint16_t kCloseForbidden = 4403;        // the token may not subscribe
 inline constexpr uint16_t kCloseAuthTimeout = 4408;      // no sign-in in time
-inline constexpr uint16_t kCloseSlowReader = 4409;       // unread bytes over the bound; resume by cursor
-inline constexpr uint16_t kCloseIdle = 4410;             // nothing came, pongs included
-inline constexpr uint16_t kCloseTooManyMessages = 4429;  // over max_incoming_per_minute
+inline constexpr uint16_t kCloseSlowReader = 4409;  // unread bytes over the bound; resume by cursor
+inline constexpr uint16_t kCloseIdle = 4410;        // nothing came, pongs included
+inline constexpr uint16_t kCloseTooManyMessages = 4429;     // over max_incoming_per_minute
 inline constexpr uint16_t kCloseTooManyConnections = 4430;  // of this edge or this user
-inline constexpr uint16_t kCloseUpstream = 4503;         // notifications are unreachable; try again
+inline constexpr uint16_t kCloseUpstream = 4503;  // notifications are unreachable; try again
 
 }  // namespace slipstream::edge
 

@@ -13,8 +13,8 @@
 #include "libs/status/status.h"
 #include "nlohmann/json.hpp"
 #include "services/edge/transcoder/json_writer.h"
-#include "services/edge/transcoder/problem.h"
 #include "services/edge/transcoder/percent.h"
+#include "services/edge/transcoder/problem.h"
 #include "services/edge/websocket/close_codes.h"
 #include "slipstream/notification/v1/notification.pb.h"
 
@@ -58,7 +58,8 @@ std::string QueryValue(std::string_view query, std::string_view name) {
     query.remove_prefix(std::min(part.size() + 1, query.size()));
     if (part.size() > name.size() && part.starts_with(name) && part[name.size()] == '=') {
       std::string value;
-      if (PercentDecode(part.substr(name.size() + 1), PercentDecoding::kQuery, &value)) return value;
+      if (PercentDecode(part.substr(name.size() + 1), PercentDecoding::kQuery, &value))
+        return value;
     }
   }
   return "";
@@ -113,15 +114,13 @@ Async<bool> WebSocketSession::Accept() {
     response.set(beast::http::field::server, "slipstream");
   }));
   websocket::stream_base::timeout timeouts;
-  timeouts.handshake_timeout =
-      absl::ToChronoMilliseconds(server_.options().auth_timeout);
+  timeouts.handshake_timeout = absl::ToChronoMilliseconds(server_.options().auth_timeout);
   timeouts.idle_timeout = websocket::stream_base::none();  // pings and idleness are ours
   timeouts.keep_alive_pings = false;
   ws_.set_option(timeouts);
   ws_.read_message_max(server_.options().max_message_bytes);
-  ws_.control_callback([this](websocket::frame_type, beast::string_view) {
-    last_received_ = Clock::now();
-  });
+  ws_.control_callback(
+      [this](websocket::frame_type, beast::string_view) { last_received_ = Clock::now(); });
   auto [ec] = co_await ws_.async_accept(connection_->request, kAwait);
   if (ec) co_return false;
   ws_.text(true);
@@ -244,8 +243,7 @@ void WebSocketSession::RequestClose(uint16_t code, std::string reason) {
 Async<void> WebSocketSession::WriteLoop() {
   const auto ping_interval = absl::ToChronoNanoseconds(server_.options().ping_interval);
   const auto idle_timeout = absl::ToChronoNanoseconds(server_.options().idle_timeout);
-  const auto sign_in_by =
-      Clock::now() + absl::ToChronoNanoseconds(server_.options().auth_timeout);
+  const auto sign_in_by = Clock::now() + absl::ToChronoNanoseconds(server_.options().auth_timeout);
   auto next_ping = Clock::now() + ping_interval;
   while (open_) {
     const uint64_t version = changed_.version();

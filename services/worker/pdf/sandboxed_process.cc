@@ -21,6 +21,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "libs/sync/deadline.h"
 #include "services/worker/pdf/landlock.h"
 #include "services/worker/pdf/sandbox_child.h"
 #include "services/worker/pdf/seccomp_filter.h"
@@ -274,12 +275,9 @@ absl::Status Run::Watch() {
     const uint64_t one = 1;
     [[maybe_unused]] const ssize_t written = ::write(wake.get(), &one, sizeof(one));
   });
-  const auto deadline =
-      std::chrono::steady_clock::now() + absl::ToChronoMilliseconds(request_.limits.wall_time);
+  const sync::Deadline deadline(request_.limits.wall_time);
   for (;;) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-                          deadline - std::chrono::steady_clock::now())
-                          .count();
+    const int64_t left = absl::ToInt64Milliseconds(deadline.Left());
     if (left <= 0) {
       return status::Error(absl::StatusCode::kDeadlineExceeded, "SANDBOX_TIME_LIMIT",
                            absl::StrCat("The document took longer than ",
