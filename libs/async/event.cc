@@ -12,10 +12,18 @@ namespace slipstream::async {
 struct Event::Waiter {
   Waiter(Resume<bool> r, const Executor& executor) : resume(std::move(r)), timer(executor) {}
 
-  // Whoever comes first, the notifier or the timer, resumes the coroutine. The timer is started
-  // before the waiter becomes visible to notifiers and touched by the winner alone afterwards.
-  void Finish(bool notified) {
+  // Whoever comes first, the notifier or the timer, decides what the wait answers.
+  void Finish(bool by_notify) {
     if (done.exchange(true)) return;
+    notified = by_notify;
+    Release();
+  }
+
+  // Called once by the one that finishes and once by Wait when it has armed both sources; the last
+  // of the two resumes the coroutine. Before that the coroutine's frame, which Wait still reads
+  // from, would be gone under it, and the timer would be touched by two threads.
+  void Release() {
+    if (holders.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
     if (notified && timed) timer.cancel();
     resume(notified);
   }
@@ -23,7 +31,9 @@ struct Event::Waiter {
   Resume<bool> resume;
   boost::asio::steady_timer timer;
   bool timed = false;
+  bool notified = false;
   std::atomic<bool> done{false};
+  std::atomic<int> holders{2};
 };
 
 Event::~Event() { Notify(); }
@@ -65,6 +75,7 @@ Async<bool> Event::Wait(uint64_t seen, TimePoint deadline) {
       }
     }
     if (changed) waiter->Finish(true);
+    waiter->Release();  // nothing of this frame is touched from here on
   });
 }
 

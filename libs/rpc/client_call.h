@@ -96,33 +96,50 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
     if (ok) co_return std::move(incoming_);
     queue_.Close();
     ReleaseHold();
-    uint64_t version = done_.version();
-    while (!ended()) {
-      co_await done_.Wait(version);
-      version = done_.version();
+    for (uint64_t version = end_->event.version(); !ended(); version = end_->event.version()) {
+      co_await end_->event.Wait(version);
     }
     co_return std::nullopt;
   }
 
   absl::Status status() const {
-    sync::MutexLock lock(mutex_);
-    return status_;
+    sync::MutexLock lock(end_->mutex);
+    return end_->status;
   }
   bool ended() const {
-    sync::MutexLock lock(mutex_);
-    return ended_;
+    sync::MutexLock lock(end_->mutex);
+    return end_->ended;
   }
   // Initial metadata is valid after the first Read, trailers once ended.
   const grpc::ClientContext& context() const { return context_; }
 
  private:
+  // Outlives the call for as long as gRPC's last callback needs it.
+  struct End {
+    async::Event event;
+    sync::Mutex mutex;
+    absl::Status status ABSL_GUARDED_BY(mutex);
+    bool ended ABSL_GUARDED_BY(mutex) = false;
+  };
+
   struct Reactor final : grpc::ClientBidiReactor<Request, Response> {
     explicit Reactor(BidiCall* c) : call(c) {}
     void OnReadDone(bool ok) override { call->OnReadDone(ok); }
     void OnWriteDone(bool ok) override { call->queue_.OnWriteDone(ok); }
     void OnDone(const grpc::Status& s) override {
+      auto end = call->end_;
+      call->queue_.Close();
+      // Before the end is told: who waits for it may then drop the call, and the channel with it,
+      // on a thread of its own. On this one it must not go, because the last channel of a process
+      // joins gRPC's callback threads.
       auto keep = std::move(self);
-      call->OnDone(s);
+      keep.reset();
+      {
+        sync::MutexLock lock(end->mutex);
+        end->status = FromGrpc(s);
+        end->ended = true;
+      }
+      end->event.Notify();
     }
     BidiCall* const call;
     std::shared_ptr<BidiCall> self;  // until gRPC is done with the reactor
@@ -155,24 +172,12 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
     }
     if (resume) resume(ok);
   }
-  void OnDone(const grpc::Status& s) {
-    {
-      sync::MutexLock lock(mutex_);
-      status_ = FromGrpc(s);
-      ended_ = true;
-    }
-    queue_.Close();
-    done_.Notify();
-  }
-
   grpc::ClientContext context_;
   grpc::TemplatedGenericStub<Request, Response> stub_;
   Response incoming_;
-  async::Event done_;
+  const std::shared_ptr<End> end_ = std::make_shared<End>();
   mutable sync::Mutex mutex_;
   async::Resume<bool> read_ ABSL_GUARDED_BY(mutex_);
-  absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool released_ ABSL_GUARDED_BY(mutex_) = false;
   Reactor reactor_;
   SendQueue<Request> queue_;

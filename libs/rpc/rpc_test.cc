@@ -307,6 +307,26 @@ TEST_F(RpcTest, ASecondServerOnThePortIsRefused) {
   EXPECT_EQ(second.Start().code(), absl::StatusCode::kUnavailable);
 }
 
+// On a loopback port of its own: it passes by the chain, so it is not beside the traffic.
+TEST_F(RpcTest, ChannelzAnswersOnItsOwnPortAlone) {
+  const auto servers = [&](const std::string& address) {
+    grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub(MakeChannel(address));
+    using Result = absl::StatusOr<grpc::ByteBuffer>;
+    return Run<Result>([&]() -> Async<Result> {
+      grpc::Slice slice;
+      const grpc::ByteBuffer request(&slice, 1);
+      co_return co_await CallUnary<grpc::ByteBuffer>({}, [&](auto* c, auto* p, auto done) {
+        stub.UnaryCall(c, "/grpc.channelz.v1.Channelz/GetServers", {}, &request, p,
+                       std::move(done));
+      });
+    });
+  };
+  const auto on_admin = servers("127.0.0.1:" + std::to_string(server_->channelz_port()));
+  ASSERT_TRUE(on_admin.ok()) << on_admin.status();
+  EXPECT_GT(on_admin->Length(), 0u) << "it lists no server";
+  EXPECT_EQ(servers(server_->LocalAddress()).status().code(), absl::StatusCode::kUnimplemented);
+}
+
 TEST(MethodTable, EveryMethodOfAServiceHasAPolicy) {
   auto table = MethodTable::ForService("slipstream.notification.v1.NotificationService");
   ASSERT_TRUE(table.ok()) << table.status();

@@ -246,11 +246,12 @@ void Process::Shutdown() {
     impl_->server->Shutdown(std::max(left, absl::Milliseconds(100)));
   }
   for (auto it = impl_->modules.rbegin(); it != impl_->modules.rend(); ++it) (*it)->Stop();
-  // No coroutine runs from here on, so the modules can go.
+  // No coroutine runs from here on, so the modules can go once nobody else asks them.
   if (impl_->runtime) impl_->runtime->Stop();
+  // Its thread asks the modules whether they are ready and what their figures are.
+  impl_->admin.reset();
   impl_->modules.clear();
   impl_->server.reset();
-  impl_->admin.reset();
   impl_->logger.Info("ended");
   impl_->logger.Flush();
 }

@@ -39,6 +39,7 @@ WebSocketOptions WebSocketOptionsOf(const config::v1::EdgeConfig& config) {
   options.auth_timeout = absl::Milliseconds(ws.auth_timeout_ms());
   options.idle_timeout = absl::Milliseconds(ws.idle_timeout_ms());
   options.ping_interval = absl::Milliseconds(ws.ping_interval_ms());
+  options.write_timeout = absl::Milliseconds(config.write_timeout_ms());
   options.max_incoming_per_minute_count = ws.max_incoming_per_minute_count();
   options.allowed_origins.assign(config.cors_allowed_origins().begin(),
                                  config.cors_allowed_origins().end());
@@ -101,10 +102,14 @@ class EdgeModule final : public service::Module {
     server_->StopListening();
     websocket_.Drain();
     const absl::Duration left = deadline - context_.clock.Now();
-    server_->Stop(std::max(left / 2, absl::ZeroDuration()));
+    // What ends by itself may; then a client that does not read is not waited for.
+    const absl::Duration grace = std::max(left / 2, absl::ZeroDuration());
+    if (!server_->WaitForEnd(grace)) websocket_.Abort();
+    server_->Stop(absl::ZeroDuration());
   }
 
   void Stop() override {
+    websocket_.Abort();
     if (server_) server_->Stop(absl::ZeroDuration());
   }
 

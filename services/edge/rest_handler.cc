@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/arena.h"
 #include "libs/status/status.h"
+#include "libs/sync/deadline.h"
 #include "services/edge/stream_answer.h"
 #include "services/edge/transcoder/json_writer.h"
 #include "services/edge/transcoder/problem.h"
@@ -196,7 +197,13 @@ Async<absl::Status> RestHandler::Upload(Exchange& exchange, RequestScope& scope,
                                      OptionsFor(scope, options_.upload_timeout));
   absl::Status failed;
   bool open = co_await stream->Write(*first);
+  const sync::Deadline deadline(options_.upload_timeout);
   while (open) {
+    if (deadline.Passed()) {
+      failed = status::Error(absl::StatusCode::kDeadlineExceeded, "UPLOAD_TOO_SLOW",
+                             "the upload took longer than an upload may; try a faster connection");
+      break;
+    }
     auto piece = co_await exchange.ReadBodyPiece(options_.max_upload_body_bytes);
     if (!piece.ok()) {
       failed = piece.status();

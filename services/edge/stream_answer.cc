@@ -161,7 +161,11 @@ Async<absl::Status> AnswerRaw(Exchange& exchange, UpstreamStream& stream, Messag
     if (name != "code") head.headers.emplace_back(name, value);
   }
   if (any) head.content_type = FieldText(*message, "content_type");
-  if (head.content_type.empty()) head.content_type = "application/octet-stream";
+  // It becomes a header line: a service behind the edge must not be able to end it early.
+  if (head.content_type.empty() || head.content_type.size() > 256 ||
+      head.content_type.find_first_of("\r\n") != std::string::npos) {
+    head.content_type = "application/octet-stream";
+  }
   bool open = co_await exchange.StartStream(std::move(head));
   exchange.OnDisconnect([&stream] { stream.Cancel(); });
   for (bool more = any; more; more = co_await stream.Read(message)) {

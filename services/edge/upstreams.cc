@@ -67,14 +67,15 @@ class GenericStream final : public UpstreamStream {
     return ForClients(call_->status(), peer_);
   }
   std::optional<std::string> metadata(const std::string& key) const override {
-    for (const auto* map : {&call_->context().GetServerInitialMetadata(),
-                            &call_->context().GetServerTrailingMetadata()}) {
-      if (auto it = map->find(key); it != map->end()) {
-        return std::string(it->second.data(), it->second.size());
-      }
-      if (!call_->ended()) break;  // trailers are there at the end only
-    }
-    return std::nullopt;
+    const auto find = [&key](const auto& map) -> std::optional<std::string> {
+      const auto it = map.find(key);
+      if (it == map.end()) return std::nullopt;
+      return std::string(it->second.data(), it->second.size());
+    };
+    if (auto value = find(call_->context().GetServerInitialMetadata())) return value;
+    // Until the end the trailers are gRPC's to fill, on a thread of its own.
+    if (!call_->ended()) return std::nullopt;
+    return find(call_->context().GetServerTrailingMetadata());
   }
   std::vector<std::pair<std::string, std::string>> metadata_with_prefix(
       const std::string& prefix) const override {

@@ -160,7 +160,11 @@ def run(owner: Client, other: Client, prompt_file: Path, folder: Path) -> dict:
         text = " ".join(_pdf_text(file).split()).lower()
         subject = draft["result"]["subject"]
         _check(" ".join(subject.split()).lower() in text, f"the PDF does not name {subject!r}")
-        print(f"  PDF: {file} ({len(body)} bytes, {pdf['result']['pages']:.0f} pages)")
+        for heading in draft["result"]["sections"]:
+            _check(" ".join(heading.split()).lower() in text,
+                   f"the PDF lacks the heading {heading!r}")
+        print(f"  PDF: {file} ({len(body)} bytes, {pdf['result']['pages']:.0f} pages, "
+              f"all {len(draft['result']['sections'])} headings of the draft)")
         try:
             other.get(path)
             raise DemoError("another user could read the artifact")

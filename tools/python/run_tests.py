@@ -3,8 +3,10 @@
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
@@ -41,15 +43,19 @@ def _run(command: list, **options) -> tuple[int, str]:
     """Runs with its output shown as it comes; the exit code and the output."""
     print("$ " + " ".join(str(part) for part in command), flush=True)
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               stdin=subprocess.DEVNULL, text=True, errors="replace", **options)
+                               stdin=subprocess.DEVNULL, text=True, errors="replace",
+                               start_new_session=True, **options)
+    # The whole group: a grandchild that holds the pipe would keep the loop below waiting.
+    timer = threading.Timer(COMMAND_TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
     lines = []
-    deadline = time.monotonic() + COMMAND_TIMEOUT_S
     for line in process.stdout:
         print(line, end="", flush=True)
         lines.append(line)
-        if time.monotonic() > deadline:
-            process.kill()
-    return process.wait(), "".join(lines)
+    code = process.wait()
+    timer.cancel()
+    return code, "".join(lines)
 
 
 def _single(name: str, command: list) -> Count:

@@ -4,6 +4,7 @@ All files of a run are in one folder: config.textproto, hs256.secret, logs/, art
 suite.json, which tells slipctl where the edge is.
 """
 
+import fcntl
 import json
 import os
 import random
@@ -77,6 +78,7 @@ class Suite:
         if "edge" in self.http and not free_ports:
             self.http["edge"] = self.edge_port + 1000
         self.processes: dict[str, subprocess.Popen] = {}
+        self._lock = None
 
     # -- facts -------------------------------------------------------------------------------
 
@@ -101,6 +103,7 @@ class Suite:
 
     def start(self, timeout_s: float = 60) -> "Suite":
         (self.folder / "logs").mkdir(parents=True, exist_ok=True)
+        self._own_the_folder()
         secret = self.folder / "hs256.secret"
         if not secret.exists():
             secret.touch(mode=0o600)
@@ -113,6 +116,18 @@ class Suite:
             self.wait_ready(name, deadline - time.monotonic())
         (self.folder / "suite.json").write_text(json.dumps({"edge": self.base}) + "\n")
         return self
+
+    def _own_the_folder(self) -> None:
+        """One suite per run folder: another one would write over this one's files."""
+        self._lock = open(self.folder / "lock", "w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            self._lock = None
+            raise SuiteError(f"a suite already runs in {self.folder}; end it, or give this one a "
+                             "folder and a port of its own: SLIP_RUN_DIR=FOLDER tools/up --port N"
+                             ) from None
 
     def start_one(self, name: str) -> None:
         with open(self.log(name), "ab") as log:
@@ -158,7 +173,10 @@ class Suite:
                 process.kill()
                 codes[name] = process.wait()
         self.processes.clear()
-        (self.folder / "suite.json").unlink(missing_ok=True)
+        if self._lock:
+            (self.folder / "suite.json").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
         return codes
 
     def __enter__(self) -> "Suite":

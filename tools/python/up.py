@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-import threading
+import time
 from pathlib import Path
 
 import demo
@@ -24,7 +24,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--redis", default="", metavar="URL", help="Redis of the cache's second tier")
     parser.add_argument("--postgres", default="", metavar="URL",
                         help="database of the database optimizer")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.redis:
+        parser.error("--redis: no service has its Redis tier yet (see \"What is built\" in README.md); "
+                     "leave it out and the stores are in memory")
     if not options.prompt.is_file():
         parser.error(f"--prompt {options.prompt}: no such file")
     return options
@@ -42,13 +46,15 @@ def _environment(options) -> dict[str, str]:
 
 def main() -> None:
     options = _options()
+    if options.check:
+        return
     folder = Path(os.environ.get("SLIP_RUN_DIR", ROOT / ".run"))
-    # The other ports follow the edge's, so that two suites on one machine need only --port.
+    # With another port than the default all others are free ones, so that two suites fit a machine.
     suite = Suite(folder, split=options.split, edge_port=options.port,
                   free_ports=options.port != 8080, environment=_environment(options))
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    # A signal ends the suite wherever the script stands, the demo job included.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    done = False
     try:
         with suite:
             what = f"{len(suite.processes)} processes" if options.split else "one process"
@@ -58,15 +64,20 @@ def main() -> None:
             if options.once:
                 print("\nup: the main job is done", flush=True)
                 return
+            done = True
             print(f"\nDashboard:  {suite.base}/dashboard\n"
                   f"Token (alice, 12 h):  {suite.token('alice', lifetime_s=43200)}\n"
                   "Another one:  tools/slipctl token --user NAME [--admin]\n"
                   "Ctrl-C ends the suite.", flush=True)
-            while not stopped.wait(1):
+            while True:
+                time.sleep(1)
                 for name, process in suite.processes.items():
                     if process.poll() is not None:
                         raise SuiteError(f"{name} ended with {process.returncode}:\n"
                                          f"{suite.log_end(name)}")
+    except KeyboardInterrupt:
+        # After the demo this is how the suite is ended; before its end the job was not done.
+        sys.exit(130 if not done else 0)
     except (SuiteError, demo.DemoError, ApiError, OSError) as error:
         sys.exit(f"up: {error}")
 

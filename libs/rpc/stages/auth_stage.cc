@@ -7,6 +7,12 @@ namespace slipstream::rpc {
 
 namespace {
 
+// A text that a client may have sent under `key` or, when it is not printable ASCII, `key`-bin.
+std::string_view MetadataText(const CallContext& call, const std::string& key) {
+  const std::string_view plain = call.metadata(key);
+  return plain.empty() ? call.metadata(key + "-bin") : plain;
+}
+
 class AuthStage final : public Stage {
  public:
   explicit AuthStage(auth::Authenticator& authenticator) : authenticator_(authenticator) {}
@@ -15,9 +21,9 @@ class AuthStage final : public Stage {
   absl::Status Begin(CallContext& call) override {
     const std::string_view authorization = call.metadata("authorization");
     if (authorization.empty() && call.method().open) return absl::OkStatus();
-    auto principal =
-        authenticator_.Authenticate(authorization, call.metadata("x-slipstream-act-as-user"),
-                                    call.metadata("x-slipstream-act-as-tenant"));
+    auto principal = authenticator_.Authenticate(
+        authorization, MetadataText(call, "x-slipstream-act-as-user"),
+        MetadataText(call, "x-slipstream-act-as-tenant"));
     if (!principal.ok()) return principal.status();
     call.set_principal(*std::move(principal));
     return absl::OkStatus();

@@ -10,7 +10,7 @@ namespace slipstream::rpc {
 
 namespace {
 
-// The handles of one method, resolved once; the hot path then takes no lock.
+// The handles of one method, resolved once; a call then takes one short lock to find them.
 struct MethodSeries {
   metrics::Counter started;
   metrics::Histogram seconds;

@@ -74,6 +74,8 @@ class BeastExchange final : public Exchange {
   const std::string& peer_address() const override { return peer_; }
 
   Async<absl::StatusOr<std::string>> ReadBody(size_t limit_bytes) override {
+    // One time limit for the whole: byte by byte it would hold the connection for days.
+    body_deadline_ = std::chrono::steady_clock::now() + Nanos(options_.read_timeout);
     std::string body;
     for (;;) {
       auto piece = co_await ReadBodyPiece(limit_bytes);
@@ -105,7 +107,8 @@ class BeastExchange final : public Exchange {
       parser_.get().body().data = piece.data();
       parser_.get().body().size = piece.size();
       parser_.get().body().more = true;
-      stream_.expires_after(Nanos(options_.read_timeout));
+      stream_.expires_at(std::min(
+          body_deadline_, std::chrono::steady_clock::now() + Nanos(options_.read_timeout)));
       auto [ec, n] = co_await http::async_read_some(stream_, buffer_, parser_, kAwait);
       filled = piece.size() - parser_.get().body().size;
       if (ec && ec != http::error::need_buffer) co_return Gone();
@@ -153,6 +156,11 @@ class BeastExchange final : public Exchange {
     auto [ec, n] = co_await http::async_write_header(stream_, serializer, kAwait);
     if (ec) {
       failed_ = true;
+      co_return false;
+    }
+    // Headers are the whole answer to HEAD; the caller sees it as a client that wants no more.
+    if (method_ == "HEAD") {
+      ended_ = true;
       co_return false;
     }
     // From here on nothing is expected from the client but its going.
@@ -263,10 +271,28 @@ class BeastExchange final : public Exchange {
   std::function<void()> on_disconnect_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   size_t read_bytes_ = 0;
+  // Only ReadBody sets it; a long upload read piece by piece has a limit for each piece.
+  std::chrono::steady_clock::time_point body_deadline_ =
+      std::chrono::steady_clock::time_point::max();
   int status_ = 0;
   bool continued_ = false, keep_alive_ = true, chunked_ = false, failed_ = false;
   bool watching_ = false, ended_ = false, disconnected_ = false;
 };
+
+// RFC 9112 section 6.3: a body whose end only `chunked` could tell, and does not, is an attempt to
+// make two readers of the connection see different requests.
+bool HasUnclearLength(const http::request_parser<http::buffer_body>& parser) {
+  const auto& head = parser.get();
+  if (head.count(http::field::transfer_encoding) == 0) return false;
+  return !parser.chunked() || head.version() < 11 ||
+         head.count(http::field::content_length) > 0;
+}
+
+// The request itself is at fault: not the network, nor a client that left in the middle.
+bool IsMalformed(const error_code& ec) {
+  return ec.category() == make_error_code(http::error::bad_method).category() &&
+         ec != http::error::end_of_stream && ec != http::error::partial_message;
+}
 
 bool WantsWebSocket(const http::request_parser<http::buffer_body>& parser) {
   return beast::websocket::is_upgrade(parser.get());
@@ -358,10 +384,15 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, ConnectionDeps deps,
     stream.expires_after(Nanos(deps.options.read_timeout));
     auto [read_error, bytes] = co_await http::async_read_header(stream, buffer, parser, kAwait);
     if (read_error) {
-      if (read_error != http::error::end_of_stream && read_error != beast::error::timeout) {
+      if (IsMalformed(read_error)) {
         co_await RefuseUnreadable(stream, read_error, deps.options);
         co_await Linger(stream);
       }
+      break;
+    }
+    if (HasUnclearLength(parser)) {
+      co_await RefuseUnreadable(stream, http::error::bad_transfer_encoding, deps.options);
+      co_await Linger(stream);
       break;
     }
     if (WantsWebSocket(parser)) {

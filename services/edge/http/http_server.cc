@@ -180,6 +180,8 @@ void HttpServer::StopListening() {
   impl_->CloseAll(/*idle_only=*/true);
 }
 
+bool HttpServer::WaitForEnd(absl::Duration timeout) { return impl_->WaitEmpty(timeout); }
+
 void HttpServer::Stop(absl::Duration grace) {
   StopListening();
   if (impl_->WaitEmpty(grace)) return;

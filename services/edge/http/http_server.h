@@ -54,6 +54,8 @@ class HttpServer {
 
   // New connections are refused; a kept-alive one closes after its current answer.
   void StopListening();
+  // True when every connection has ended within `timeout`.
+  bool WaitForEnd(absl::Duration timeout);
   // Waits up to `grace` for answers in progress, then closes every connection and waits for them.
   void Stop(absl::Duration grace);
 

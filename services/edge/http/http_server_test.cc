@@ -68,7 +68,7 @@ class TestHandler final : public HttpHandler {
   Async<void> Stream(Exchange& exchange) {
     HttpResponse head;
     head.content_type = "text/event-stream";
-    co_await exchange.StartStream(std::move(head));
+    if (!co_await exchange.StartStream(std::move(head))) co_return;
     async::Event gone;
     uint64_t version = gone.version();
     exchange.OnDisconnect([this, &gone] {
@@ -197,6 +197,49 @@ TEST_F(HttpServerTest, ClosesAClientThatIsTooSlowWithItsHeaders) {
   auto socket = Connect();
   Send(socket, "GET / HTTP/1.1\r\nHo");
   EXPECT_EQ(ReadAll(socket), "");
+}
+
+TEST_F(HttpServerTest, ABodyOfOneByteNowAndThenIsNotWaitedForForEver) {
+  StartServer({.read_timeout = absl::Milliseconds(200)});
+  auto socket = Connect();
+  Send(socket, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+  std::atomic<bool> answered{false};
+  std::thread sender([&] {
+    // Each byte comes well within the time for one piece.
+    while (!answered) {
+      Send(socket, "x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  EXPECT_EQ(ReadAll(socket), "");  // closed, within the test's own limit
+  answered = true;
+  sender.join();
+}
+
+// RFC 9112 section 6.3: each of these would leave bytes that two readers take differently.
+TEST_F(HttpServerTest, RefusesBodiesOfUnclearLength) {
+  StartServer();
+  for (const char* head : {"Transfer-Encoding: chunked, identity", "Transfer-Encoding: xchunked",
+                           "Transfer-Encoding: x\r\nContent-Length: 5",
+                           "Content-Length: 5\r\nTransfer-Encoding: chunked"}) {
+    auto socket = Connect();
+    Send(socket, absl::StrCat("POST /echo HTTP/1.1\r\nHost: x\r\n", head,
+                              "\r\n\r\nGET /echo HTTP/1.1\r\nHost: x\r\n\r\n"));
+    const std::string all = ReadAll(socket);
+    EXPECT_TRUE(absl::StartsWith(all, "HTTP/1.1 400")) << head << "\n" << all;
+    EXPECT_FALSE(absl::StrContains(all, "200 OK")) << head << "\n" << all;
+  }
+}
+
+TEST_F(HttpServerTest, HeadOfAStreamHasHeadersAlone) {
+  StartServer();
+  auto socket = Connect();
+  Send(socket,
+       "HEAD /stream HTTP/1.1\r\nHost: x\r\n\r\n"
+       "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+  const std::string all = ReadUntil(socket, "POST hi");
+  EXPECT_TRUE(absl::StrContains(all, "POST hi"));
+  EXPECT_FALSE(absl::StrContains(all, "first")) << all;
 }
 
 TEST_F(HttpServerTest, SeesTheClientOfAStreamGo) {

@@ -35,6 +35,15 @@ void WebSocketServer::Drain() {
   for (const auto& session : sessions) session->RequestClose(kCloseGoingAway, "reconnect");
 }
 
+void WebSocketServer::Abort() {
+  std::set<std::shared_ptr<WebSocketSession>> sessions;
+  {
+    sync::MutexLock lock(mutex_);
+    sessions = sessions_;
+  }
+  for (const auto& session : sessions) session->Abort();
+}
+
 int WebSocketServer::open_connections() const {
   sync::MutexLock lock(mutex_);
   return static_cast<int>(sessions_.size());

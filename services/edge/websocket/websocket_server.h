@@ -38,6 +38,8 @@ struct WebSocketOptions {
   absl::Duration auth_timeout = absl::Seconds(10);
   absl::Duration idle_timeout = absl::Seconds(300);
   absl::Duration ping_interval = absl::Seconds(30);
+  // For a client to take one message.
+  absl::Duration write_timeout = absl::Seconds(30);
   int max_incoming_per_minute_count = 100;
   std::vector<std::string> allowed_origins;
 };
@@ -61,6 +63,8 @@ class WebSocketServer {
 
   // Closes every connection with 1001 "reconnect"; new ones are closed at once.
   void Drain();
+  // Ends every connection that is left, its client reading or not.
+  void Abort();
   int open_connections() const;
 
   const WebSocketOptions& options() const { return options_; }

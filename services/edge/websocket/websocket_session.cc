@@ -77,7 +77,8 @@ WebSocketSession::WebSocketSession(WebSocketServer& server, UpgradeRequest reque
     : server_(server),
       connection_(request.connection),
       request_(std::move(request)),
-      ws_(std::move(connection_->stream)) {}
+      ws_(std::move(connection_->stream)),
+      write_guard_(ws_.get_executor()) {}
 
 Async<void> WebSocketSession::Run() {
   if (!co_await Accept()) co_return;
@@ -254,13 +255,17 @@ Async<void> WebSocketSession::WriteLoop() {
       const std::string text = std::move(queue_.front());
       queue_.pop_front();
       queued_bytes_ -= text.size();
+      GuardWrite();
       auto [ec, n] = co_await ws_.async_write(asio::buffer(text), kAwait);
+      write_guard_.cancel();
       if (ec) break;
     } else if (close_) {
       break;
     } else if (now >= next_ping) {
       next_ping = now + ping_interval;
+      GuardWrite();
       auto [ec] = co_await ws_.async_ping({}, kAwait);
+      write_guard_.cancel();
       if (ec) break;
     } else {
       co_await changed_.Wait(version, user_.empty() ? std::min(next_ping, sign_in_by) : next_ping);
@@ -276,16 +281,39 @@ Async<void> WebSocketSession::WriteLoop() {
     ws_.set_option(timeouts);
     websocket::close_reason reason(static_cast<websocket::close_code>(close_->first),
                                    close_->second);
+    GuardWrite();
     co_await ws_.async_close(reason, kAwait);  // an error only means that the peer went first
   }
+  write_guard_.cancel();
   // Ends the reader too, should it still wait.
   open_ = false;
-  beast::get_lowest_layer(ws_).cancel();
-  boost::system::error_code ignored;
-  beast::get_lowest_layer(ws_).socket().close(ignored);
+  CloseSocket();
   if (stream_) stream_->Cancel();
   writing_ = false;
   changed_.Notify();
+}
+
+void WebSocketSession::GuardWrite() {
+  write_guard_.expires_after(absl::ToChronoNanoseconds(server_.options().write_timeout));
+  write_guard_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+    if (ec) return;
+    // The close frame could not get through either, so the reason is only counted.
+    self->server_.CountClose(kCloseSlowReader);
+    self->CloseSocket();
+  });
+}
+
+void WebSocketSession::CloseSocket() {
+  beast::get_lowest_layer(ws_).cancel();
+  boost::system::error_code ignored;
+  beast::get_lowest_layer(ws_).socket().close(ignored);
+}
+
+void WebSocketSession::Abort() {
+  asio::post(ws_.get_executor(), [self = shared_from_this()] {
+    self->Close(kCloseGoingAway, "");
+    self->CloseSocket();
+  });
 }
 
 bool WebSocketSession::Admit() {

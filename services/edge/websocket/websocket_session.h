@@ -4,6 +4,7 @@
 #ifndef SERVICES_EDGE_WEBSOCKET_WEBSOCKET_SESSION_H_
 #define SERVICES_EDGE_WEBSOCKET_WEBSOCKET_SESSION_H_
 
+#include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <deque>
@@ -24,6 +25,8 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   Async<void> Run();
   // From any thread: close when what is queued has been written.
   void RequestClose(uint16_t code, std::string reason);
+  // From any thread: ends the connection now.
+  void Abort();
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -39,6 +42,9 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   bool Authenticate(const std::string& token);
   void Enqueue(std::string text);
   void Close(uint16_t code, std::string reason);
+  // Ends the connection when one write takes longer than it may: a peer that does not read.
+  void GuardWrite();
+  void CloseSocket();
   // Counts a message against the limit a minute; false when it is over.
   bool Admit();
 
@@ -46,6 +52,8 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   const std::shared_ptr<UpgradeConnection> connection_;
   const UpgradeRequest request_;
   boost::beast::websocket::stream<boost::beast::tcp_stream> ws_;
+
+  boost::asio::steady_timer write_guard_;
 
   std::string token_, user_, cursor_;
   std::shared_ptr<UpstreamStream> stream_;
