@@ -21,9 +21,9 @@ class AuthStage final : public Stage {
   absl::Status Begin(CallContext& call) override {
     const std::string_view authorization = call.metadata("authorization");
     if (authorization.empty() && call.method().open) return absl::OkStatus();
-    auto principal = authenticator_.Authenticate(
-        authorization, MetadataText(call, "x-slipstream-act-as-user"),
-        MetadataText(call, "x-slipstream-act-as-tenant"));
+    auto principal =
+        authenticator_.Authenticate(authorization, MetadataText(call, "x-slipstream-act-as-user"),
+                                    MetadataText(call, "x-slipstream-act-as-tenant"));
     if (!principal.ok()) return principal.status();
     call.set_principal(*std::move(principal));
     return absl::OkStatus();

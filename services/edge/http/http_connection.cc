@@ -19,6 +19,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "services/edge/http/upgrade_connection.h"
 #include "services/edge/transcoder/problem.h"
@@ -75,7 +76,7 @@ class BeastExchange final : public Exchange {
 
   Async<absl::StatusOr<std::string>> ReadBody(size_t limit_bytes) override {
     // One time limit for the whole: byte by byte it would hold the connection for days.
-    body_deadline_ = std::chrono::steady_clock::now() + Nanos(options_.read_timeout);
+    body_deadline_ = async::After(options_.read_timeout);
     std::string body;
     for (;;) {
       auto piece = co_await ReadBodyPiece(limit_bytes);
@@ -107,8 +108,7 @@ class BeastExchange final : public Exchange {
       parser_.get().body().data = piece.data();
       parser_.get().body().size = piece.size();
       parser_.get().body().more = true;
-      stream_.expires_at(std::min(
-          body_deadline_, std::chrono::steady_clock::now() + Nanos(options_.read_timeout)));
+      stream_.expires_at(std::min(body_deadline_, async::After(options_.read_timeout)));
       auto [ec, n] = co_await http::async_read_some(stream_, buffer_, parser_, kAwait);
       filled = piece.size() - parser_.get().body().size;
       if (ec && ec != http::error::need_buffer) co_return Gone();
@@ -284,8 +284,7 @@ class BeastExchange final : public Exchange {
 bool HasUnclearLength(const http::request_parser<http::buffer_body>& parser) {
   const auto& head = parser.get();
   if (head.count(http::field::transfer_encoding) == 0) return false;
-  return !parser.chunked() || head.version() < 11 ||
-         head.count(http::field::content_length) > 0;
+  return !parser.chunked() || head.version() < 11 || head.count(http::field::content_length) > 0;
 }
 
 // The request itself is at fault: not the network, nor a client that left in the middle.
