@@ -26,6 +26,8 @@ class Config;
 
 namespace slipstream::service {
 
+class MonitoringReporter;
+
 // How a process reaches the other services.
 class Peers {
  public:
@@ -57,6 +59,7 @@ struct Context {
   const auth::PermissionMap& permissions;
   audit::AuditLog& audit;
   Peers& peers;
+  MonitoringReporter& reporter;
 };
 
 }  // namespace slipstream::service

@@ -15,6 +15,9 @@
 #include "libs/rpc/server_chain.h"
 #include "libs/service/addresses.h"
 #include "libs/service/context.h"
+#include "libs/service/forwarding_audit_log.h"
+#include "libs/service/monitoring_reporter.h"
+#include "libs/service/monitoring_sends.h"
 #include "libs/service/peers.h"
 #include "libs/service/process_metrics.h"
 #include "libs/service/service_token.h"
@@ -82,9 +85,10 @@ struct Process::Impl {
   std::unique_ptr<auth::KeySet> keys;
   std::optional<auth::PermissionMap> permissions;
   std::unique_ptr<auth::Authenticator> authenticator;
-  std::unique_ptr<audit::AuditLog> audit;
   std::unique_ptr<ServiceToken> token;
   std::unique_ptr<ConfiguredPeers> peers;
+  std::unique_ptr<MonitoringReporter> reporter;
+  std::unique_ptr<audit::AuditLog> audit;
   std::optional<rpc::Chain> chain;
   std::unique_ptr<async::Runtime> runtime;
   std::optional<rpc::Dispatcher> dispatcher;
@@ -145,15 +149,22 @@ absl::Status Process::Impl::MakeShared() {
   }
   authenticator = std::make_unique<auth::Authenticator>(auth_options, *keys, *permissions, clock);
 
+  token = std::make_unique<ServiceToken>(auth_config, options.name, *keys, clock);
+  peers = std::make_unique<ConfiguredPeers>(config, *token, logger);
+  reporter =
+      std::make_unique<MonitoringReporter>(GrpcMonitoringSends(*peers), clock, metrics, logger);
+
   audit::AuditLogOptions audit_options;
   audit_options.file.path = config.audit().file();
   audit_options.memory_entry_count = config.audit().memory_entries_count();
   auto log = audit::OpenAuditLog(std::move(audit_options), clock, random, logger);
   if (!log.ok()) return log.status();
   audit = *std::move(log);
+  // Monitoring lists its own log, so a copy of that would be sent to itself.
+  if (options.name != "monitoring" && options.name != "standalone") {
+    audit = std::make_unique<ForwardingAuditLog>(std::move(audit), *reporter, clock, random);
+  }
 
-  token = std::make_unique<ServiceToken>(auth_config, options.name, *keys, clock);
-  peers = std::make_unique<ConfiguredPeers>(config, *token, logger);
   chain.emplace(rpc::MakeServerChain(
       {.clock = clock,
        .random = random,
@@ -168,7 +179,7 @@ absl::Status Process::Impl::MakeShared() {
   runtime = std::make_unique<async::Runtime>(ThreadCount(config.runtime().io_threads_count()));
   dispatcher.emplace(rpc::Dispatcher{*chain, runtime->executor(), clock});
   context.emplace(Context{config, clock, random, logger, metrics, *runtime, *dispatcher,
-                          *authenticator, *permissions, *audit, *peers});
+                          *authenticator, *permissions, *audit, *peers, *reporter});
   return absl::OkStatus();
 }
 
@@ -220,6 +231,7 @@ absl::Status Process::Start(const std::vector<ModuleFactory>& modules) {
   if (absl::Status status = impl_->MakeShared(); !status.ok()) return status;
   if (absl::Status status = impl_->MakeModules(modules); !status.ok()) return status;
   if (absl::Status status = impl_->OpenPorts(); !status.ok()) return status;
+  impl_->reporter->Start(impl_->runtime->executor());
   for (auto& module : impl_->modules) {
     if (absl::Status status = module->Start(); !status.ok()) return status;
   }
@@ -245,6 +257,8 @@ void Process::Shutdown() {
     const absl::Duration left = deadline - impl_->clock.Now();
     impl_->server->Shutdown(std::max(left, absl::Milliseconds(100)));
   }
+  // All work has ended by now, so these are the last reports.
+  if (impl_->reporter) impl_->reporter->Stop();
   for (auto it = impl_->modules.rbegin(); it != impl_->modules.rend(); ++it) (*it)->Stop();
   // No coroutine runs from here on, so the modules can go once nobody else asks them.
   if (impl_->runtime) impl_->runtime->Stop();

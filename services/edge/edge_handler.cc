@@ -108,8 +108,20 @@ Async<void> EdgeHandler::Route(Exchange& exchange, RequestScope& scope) {
 void EdgeHandler::Observe(const Exchange& exchange, const RequestScope& scope) {
   const int status = exchange.answered_status();
   requests_.With({scope.route, absl::StrCat(status)}).Increment();
-  const absl::Duration took = deps_.clock.Now() - scope.started_at;
-  seconds_.With({scope.route}).Observe(absl::ToDoubleSeconds(took));
+  const absl::Time now = deps_.clock.Now();
+  // The wall clock may have been set back.
+  const absl::Duration took = std::max(now - scope.started_at, absl::ZeroDuration());
+  if (!scope.streamed) {
+    seconds_.With({scope.route}).Observe(absl::ToDoubleSeconds(took));
+    // Without a status the client went away unanswered.
+    if (exchange.answered()) {
+      deps_.reporter.RecordRequest({.service = "edge",
+                                    .route = scope.route,
+                                    .http_status = status,
+                                    .duration = took,
+                                    .finished_at = now});
+    }
+  }
   const logging::Level level = status >= 500 ? logging::Level::kWarning : logging::Level::kDebug;
   if (!deps_.logger.Enabled(level)) return;
   const auto log =

@@ -13,6 +13,7 @@
 #include "libs/logging/logger.h"
 #include "libs/metrics/registry.h"
 #include "libs/random/random.h"
+#include "libs/service/monitoring_reporter.h"
 #include "services/edge/http/http_server.h"
 #include "services/edge/request_scope.h"
 #include "services/edge/rest_handler.h"
@@ -36,6 +37,7 @@ class EdgeHandler final : public HttpHandler {
     random::Random& random;
     metrics::Registry& metrics;
     logging::Logger logger;
+    service::MonitoringReporter& reporter;
     std::map<std::string, StaticPage, std::less<>> pages;  // by path
     std::vector<std::string> cors_allowed_origins;
   };

@@ -82,6 +82,7 @@ class EdgeModule final : public service::Module {
                           .random = context_.random,
                           .metrics = context_.metrics,
                           .logger = context_.logger,
+                          .reporter = context_.reporter,
                           .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
                           .cors_allowed_origins = {origins.begin(), origins.end()}});
     server_ = std::make_unique<HttpServer>(HttpOptionsOf(context_.config.edge()), *handler_,

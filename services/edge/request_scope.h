@@ -16,6 +16,8 @@ struct RequestScope {
   trace::TraceContext trace;
   absl::Time started_at;
   std::string route = "none";  // metrics label: the RPC's name or the page's
+  // An answer without a length of time of its own: events, or a download at the client's pace.
+  bool streamed = false;
   // Empty when no token was sent.
   std::string bearer_token;
   std::shared_ptr<const auth::Principal> principal;

@@ -103,6 +103,7 @@ Async<absl::Status> RestHandler::HandleOrFail(Exchange& exchange, RequestScope& 
     co_return co_await Upload(exchange, scope, method, endpoint.binder, std::move(request));
   }
   if (method.streaming == StreamingKind::kServer) {
+    scope.streamed = true;
     co_return co_await Stream(exchange, scope, method, *request);
   }
   if (method.streaming != StreamingKind::kUnary) {

@@ -21,34 +21,6 @@ absl::Status CheckLength(const std::string& field, const std::string& value, siz
 
 }  // namespace
 
-v1::AuditEntry MessageOf(const audit::AuditEntry& entry) {
-  v1::AuditEntry out;
-  out.set_entry_id(entry.entry_id);
-  SetTimestamp(entry.occurred_at, out.mutable_occurred_at());
-  out.set_user(entry.user);
-  out.set_tenant(entry.tenant);
-  out.set_acting_service(entry.acting_service);
-  out.set_action(entry.action);
-  out.set_target(entry.target);
-  out.set_before(entry.before);
-  out.set_after(entry.after);
-  switch (entry.result) {
-    case audit::Result::kOk:
-      out.set_result(v1::AuditEntry::OK);
-      break;
-    case audit::Result::kDenied:
-      out.set_result(v1::AuditEntry::DENIED);
-      break;
-    case audit::Result::kFailed:
-      out.set_result(v1::AuditEntry::FAILED);
-      break;
-  }
-  out.set_reason(entry.reason);
-  out.set_correlation_id(entry.correlation_id);
-  out.set_service(entry.service);
-  return out;
-}
-
 audit::AuditEntry EntryOf(const v1::AuditEntry& message) {
   audit::AuditEntry out;
   out.entry_id = message.entry_id();

@@ -1,4 +1,4 @@
-// Audit entries between the log and the wire.
+// Audit entries and questions for them, from the wire.
 //
 // Thread safety: pure functions.
 #ifndef SERVICES_MONITORING_AUDIT_MESSAGE_H_
@@ -11,7 +11,6 @@
 
 namespace slipstream::monitoring {
 
-v1::AuditEntry MessageOf(const audit::AuditEntry& entry);
 // REQUIRES: checked by CheckEntries.
 audit::AuditEntry EntryOf(const v1::AuditEntry& message);
 

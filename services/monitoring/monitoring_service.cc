@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "libs/audit/audit_message.h"
 #include "libs/rpc/handler.h"
 #include "libs/status/status.h"
 #include "services/monitoring/audit_message.h"
@@ -124,7 +125,7 @@ class MonitoringService::Adapter final : public v1::MonitoringService::CallbackS
       return status::FieldError("page_token", "is not one of this listing");
     }
     const audit::AuditPage page = deps_.audit.List(*query);
-    for (const auto& entry : page.entries) *p->add_entries() = MessageOf(entry);
+    for (const auto& entry : page.entries) *p->add_entries() = audit::MessageOf(entry);
     if (page.next_before_sequence == 0) return absl::OkStatus();
     auto next = deps_.page_tokens.Encode(absl::StrCat(page.next_before_sequence), filter_text);
     if (!next.ok()) return next.status();

@@ -13,6 +13,7 @@
 #include "libs/service/context.h"
 #include "services/worker/owner_access.h"
 #include "services/worker/pdf/renderer.h"
+#include "services/worker/reported_drafter.h"
 #include "services/worker/rfc_draft/offline_drafter.h"
 #include "services/worker/worker_metrics.h"
 #include "services/worker/worker_tasks.h"
@@ -24,6 +25,8 @@ namespace {
 
 // Of a drain's time, kept for handing back what did not end.
 constexpr absl::Duration kHandBackTimeout = absl::Seconds(2);
+// As monitoring names the drafter that stands in for a language model.
+constexpr char kOfflineModel[] = "offline drafter";
 
 std::string WorkerName() {
   char host[64] = {};
@@ -125,7 +128,8 @@ class WorkerModule final : public service::Module {
 
   service::Context& context_;
   const config::v1::WorkerConfig& config_;
-  rfc_draft::OfflineDrafter drafter_;
+  rfc_draft::OfflineDrafter offline_;
+  ReportedDrafter drafter_{offline_, kOfflineModel, context_.clock, context_.reporter};
   pdf::PdfRenderer renderer_;
   std::unique_ptr<OwnerAccess> access_;
   std::unique_ptr<worker_client::Worker> worker_;

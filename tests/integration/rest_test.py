@@ -248,6 +248,37 @@ class WorksTest(RestCase):
                 status, _, body = self.root.raw("GET", path)
                 self.assertEqual(status, 200, body)
 
+    def await_answer(self, client: Client, path: str, matches) -> dict:
+        """The first answer that matches; services report to monitoring a little later."""
+        deadline = time.monotonic() + 15
+        while not matches(answer := client.get(path)):
+            self.assertLess(time.monotonic(), deadline, answer)
+        return answer
+
+    def test_requests_are_summed_up_by_route(self):
+        route = "slipstream.task_queue.v1.TaskQueueService.ListTaskTypes"
+        path = f"/api/v1/performance/metrics/summary?route_prefix={route}"
+
+        def count(answer: dict) -> int:
+            return sum(int(one["requests_count"]) for one in answer["routes"]
+                       if one["route"] == route)
+        before = count(self.alice.get(path))
+        for _ in range(3):
+            self.alice.get("/api/v1/async-tasks/examples")
+        summary = self.await_answer(self.alice, path, lambda got: count(got) >= before + 3)
+        self.assertEqual(summary["total"]["requests_count"], str(count(summary)))
+        self.assertEqual(int(summary["total"].get("errors_count", 0)), 0)
+        self.assertGreater(summary["total"]["max_ms"], 0)
+
+    def test_drafts_count_as_answers_of_the_model(self):
+        before = int(self.alice.get("/api/v1/llm/health").get("requests_count", 0))
+        task = self.alice.submit("llm_generate_rfc", {"prompt": f"{PROMPT} {uuid.uuid4()}"})
+        self.assertEqual(wait_final(self.alice, task["task_id"])["status"], "SUCCEEDED")
+        health = self.await_answer(self.alice, "/api/v1/llm/health",
+                                   lambda got: int(got.get("requests_count", 0)) > before)
+        self.assertEqual((health["status"], health["model"]),
+                         ("OFFLINE_DRAFTER", "offline drafter"))
+
     def test_database_without_postgres_says_what_to_configure(self):
         problem = self.assert_problem(
             self.alice.raw("GET", "/api/v1/performance/database/stats"), 503)

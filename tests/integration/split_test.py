@@ -4,6 +4,7 @@ import os
 import signal
 import time
 import unittest
+import uuid
 from pathlib import Path
 
 from main_job_checks import MainJobChecks
@@ -38,6 +39,21 @@ class MainJobTest(MainJobChecks, unittest.TestCase):
         processes = SUITE.suite.processes
         self.assertEqual(sorted(processes), sorted(SERVICES))
         self.assertEqual(len({process.pid for process in processes.values()}), 7)
+
+
+class AuditTest(unittest.TestCase):
+    def test_a_denial_at_the_edge_is_in_monitorings_list(self):
+        user = f"denied-{uuid.uuid4()}"
+        answer, headers, _ = SUITE.client(user).raw("POST", "/api/v1/async-tasks/cleanup", {})
+        self.assertEqual(answer, 403)
+        root = SUITE.admin()
+        deadline = time.monotonic() + 15
+        entries = []
+        while not entries:  # it gets there a little later
+            self.assertLess(time.monotonic(), deadline, "the entry did not get to monitoring")
+            entries = root.get(f"/api/v1/audit?user={user}")["entries"]
+        self.assertEqual([(one["service"], one["result"], one["correlation_id"])
+                          for one in entries], [("edge", "DENIED", headers["x-request-id"])])
 
 
 class WorkerGoneTest(unittest.TestCase):
