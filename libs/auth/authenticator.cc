@@ -15,7 +15,8 @@ absl::Status RefuseActAs(const std::string& message) {
   return status::Error(absl::StatusCode::kPermissionDenied, kActAsRefused, message);
 }
 
-// The token of "Bearer TOKEN" (RFC 6750; the scheme in any case).
+}  // namespace
+
 absl::StatusOr<std::string_view> BearerToken(std::string_view authorization) {
   if (authorization.empty()) {
     return status::Error(absl::StatusCode::kUnauthenticated, kTokenMissing,
@@ -31,8 +32,6 @@ absl::StatusOr<std::string_view> BearerToken(std::string_view authorization) {
   while (authorization.starts_with(' ')) authorization.remove_prefix(1);
   return authorization;
 }
-
-}  // namespace
 
 Authenticator::Authenticator(AuthenticatorOptions options, KeySet& keys,
                              const PermissionMap& permissions, const clock::Clock& clock)

@@ -26,6 +26,10 @@ namespace slipstream::auth {
 inline constexpr char kActAsUserMetadata[] = "x-slipstream-act-as-user";
 inline constexpr char kActAsTenantMetadata[] = "x-slipstream-act-as-tenant";
 
+// The token of "Bearer TOKEN" (RFC 6750; the scheme in any case). UNAUTHENTICATED with
+// TOKEN_MISSING or TOKEN_MALFORMED when it is not that. Refers to `authorization`.
+absl::StatusOr<std::string_view> BearerToken(std::string_view authorization);
+
 struct AuthenticatorOptions {
   TokenVerifierOptions verifier;
   size_t max_cached_token_count = 10'000;

@@ -62,8 +62,6 @@ class CallContext {
   }
   void set_principal(std::shared_ptr<const auth::Principal> p) { principal_ = std::move(p); }
   // The verified token itself, for calls made on behalf of this one.
-  const std::string& bearer_token() const { return bearer_token_; }
-  void set_bearer_token(std::string t) { bearer_token_ = std::move(t); }
 
   const trace::TraceContext& trace() const { return trace_; }
   void set_trace(trace::TraceContext t) { trace_ = std::move(t); }
@@ -122,7 +120,6 @@ class CallContext {
   const std::unique_ptr<const MetadataSource> metadata_;
   const std::string peer_;
   std::shared_ptr<const auth::Principal> principal_;
-  std::string bearer_token_;
   trace::TraceContext trace_;
   std::string correlation_id_;
   absl::Time deadline_ = absl::InfiniteFuture();

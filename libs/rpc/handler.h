@@ -66,15 +66,26 @@ class UploadReceiver : public Receiver<Request> {
 
 namespace internal {
 
-// Keeps a reactor alive until gRPC is done with it and its coroutine has ended.
-template <class Self>
-class SelfOwned : public std::enable_shared_from_this<Self> {
+// What every reactor has: its call, and a hold on itself until gRPC is done with it. The coroutine
+// that runs the handler holds it too, so it lives until both have ended.
+template <class GrpcReactor>
+class CallReactor : public GrpcReactor,
+                    public std::enable_shared_from_this<CallReactor<GrpcReactor>> {
+ public:
+  CallReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c) {}
+  void Start() { self_ = this->shared_from_this(); }
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) { this->Finish(call_.End(status)); }
+  void OnCancel() override { call_.context().Cancel(); }
+  void OnDone() override { auto self = std::move(self_); }
+
  protected:
-  void Hold() { self_ = this->shared_from_this(); }
-  void Drop() { auto self = std::move(self_); }
+  ServerCall call_;
 
  private:
-  std::shared_ptr<Self> self_;
+  std::shared_ptr<CallReactor> self_;
 };
 
 inline void RethrowIfAny(std::exception_ptr error) {
@@ -120,35 +131,18 @@ class ReadSlot {
   async::Resume<bool> resume_ ABSL_GUARDED_BY(mutex_);
 };
 
-class UnaryReactor final : public grpc::ServerUnaryReactor, public SelfOwned<UnaryReactor> {
- public:
-  UnaryReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
-      : call_(d, m, c) {}
-  void Start() { Hold(); }
-  CallContext& context() { return call_.context(); }
-  absl::Status Begin() { return call_.Begin(); }
-  void End(const absl::Status& status) { Finish(call_.End(status)); }
-  void OnDone() override { Drop(); }
-  void OnCancel() override { call_.context().Cancel(); }
+using UnaryReactor = CallReactor<grpc::ServerUnaryReactor>;
 
- private:
-  ServerCall call_;
-};
-
-template <class Response>
-class WriteReactor final : public grpc::ServerWriteReactor<Response>,
-                           public Sender<Response>,
-                           public SelfOwned<WriteReactor<Response>> {
+// A reactor that writes: through a queue, and it finishes when the queue has been written.
+template <class GrpcReactor, class Response>
+class SendingReactor : public CallReactor<GrpcReactor>, public Sender<Response> {
  public:
-  WriteReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
-      : call_(d, m, c),
+  SendingReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : CallReactor<GrpcReactor>(d, m, c),
         queue_([this](const Response* r) { this->StartWrite(r); },
                [this] { this->Finish(final_status_); }) {}
-  void Start() { this->Hold(); }
-  CallContext& context() { return call_.context(); }
-  absl::Status Begin() { return call_.Begin(); }
   void End(const absl::Status& status) {
-    final_status_ = call_.End(status);
+    final_status_ = this->call_.End(status);
     queue_.Finish();
   }
   bool Send(Response message) override { return queue_.Send(std::move(message)); }
@@ -156,27 +150,22 @@ class WriteReactor final : public grpc::ServerWriteReactor<Response>,
   void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
   void OnCancel() override {
     queue_.Close();
-    call_.context().Cancel();
+    CallReactor<GrpcReactor>::OnCancel();
   }
-  void OnDone() override { this->Drop(); }
 
  private:
-  ServerCall call_;
   grpc::Status final_status_;
   SendQueue<Response> queue_;
 };
 
+template <class Response>
+using WriteReactor = SendingReactor<grpc::ServerWriteReactor<Response>, Response>;
+
 template <class Request>
-class ReadReactor final : public grpc::ServerReadReactor<Request>,
-                          public UploadReceiver<Request>,
-                          public SelfOwned<ReadReactor<Request>> {
+class ReadReactor final : public CallReactor<grpc::ServerReadReactor<Request>>,
+                          public UploadReceiver<Request> {
  public:
-  ReadReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
-      : call_(d, m, c) {}
-  void Start() { this->Hold(); }
-  CallContext& context() { return call_.context(); }
-  absl::Status Begin() { return call_.Begin(); }
-  void End(const absl::Status& status) { this->Finish(call_.End(status)); }
+  using CallReactor<grpc::ServerReadReactor<Request>>::CallReactor;
   Async<std::optional<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
@@ -189,50 +178,25 @@ class ReadReactor final : public grpc::ServerReadReactor<Request>,
   }
   void OnSendInitialMetadataDone(bool ok) override { metadata_sent_(ok); }
   void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
-  void OnCancel() override { call_.context().Cancel(); }
-  void OnDone() override { this->Drop(); }
 
  private:
-  ServerCall call_;
   ReadSlot<Request> slot_;
   async::Resume<bool> metadata_sent_;  // set before the send is started, used once after it
 };
 
 template <class Request, class Response>
-class BidiReactor final : public grpc::ServerBidiReactor<Request, Response>,
-                          public Sender<Response>,
-                          public Receiver<Request>,
-                          public SelfOwned<BidiReactor<Request, Response>> {
+class BidiReactor final
+    : public SendingReactor<grpc::ServerBidiReactor<Request, Response>, Response>,
+      public Receiver<Request> {
  public:
-  BidiReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
-      : call_(d, m, c),
-        queue_([this](const Response* r) { this->StartWrite(r); },
-               [this] { this->Finish(final_status_); }) {}
-  void Start() { this->Hold(); }
-  CallContext& context() { return call_.context(); }
-  absl::Status Begin() { return call_.Begin(); }
-  void End(const absl::Status& status) {
-    final_status_ = call_.End(status);
-    queue_.Finish();
-  }
-  bool Send(Response message) override { return queue_.Send(std::move(message)); }
-  Async<bool> Write(Response message) override { return queue_.Write(std::move(message)); }
+  using SendingReactor<grpc::ServerBidiReactor<Request, Response>, Response>::SendingReactor;
   Async<std::optional<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
   void Stop() override { slot_.Stop(); }
   void OnReadDone(bool ok) override { slot_.OnReadDone(ok); }
-  void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
-  void OnCancel() override {
-    queue_.Close();
-    call_.context().Cancel();
-  }
-  void OnDone() override { this->Drop(); }
 
  private:
-  ServerCall call_;
-  grpc::Status final_status_;
-  SendQueue<Response> queue_;
   ReadSlot<Request> slot_;
 };
 

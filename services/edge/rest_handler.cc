@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/arena.h"
 #include "libs/status/status.h"
@@ -16,17 +15,6 @@ namespace slipstream::edge {
 namespace {
 
 using google::protobuf::Message;
-
-absl::string_view Text(std::string_view v) { return {v.data(), v.size()}; }
-
-std::string BearerToken(std::string_view authorization) {
-  constexpr size_t kPrefixBytes = 7;  // "Bearer "
-  if (authorization.size() <= kPrefixBytes ||
-      !absl::EqualsIgnoreCase(Text(authorization.substr(0, kPrefixBytes)), "Bearer ")) {
-    return "";
-  }
-  return std::string(authorization.substr(kPrefixBytes));
-}
 
 absl::Status RouteProblem(const RouteMatch& match, const Exchange& exchange) {
   switch (match.outcome) {
@@ -110,17 +98,19 @@ Async<absl::Status> RestHandler::HandleOrFail(Exchange& exchange, RequestScope& 
     co_return status::Error(absl::StatusCode::kUnimplemented, "NOT_ON_REST",
                             "this method streams in both directions; call it by gRPC");
   }
-  co_return co_await Unary(exchange, scope, method, *request, match.head_of_get);
+  co_return co_await Unary(exchange, scope, method, *request);
 }
 
 absl::Status RestHandler::SignIn(const CatalogMethod& method, const Exchange& exchange,
                                  RequestScope& scope) const {
   const std::string_view authorization = exchange.header("authorization").value_or("");
   if (authorization.empty() && method.open) return absl::OkStatus();
-  auto principal = deps_.authenticator.Authenticate(authorization);
+  const auto token = auth::BearerToken(authorization);
+  if (!token.ok()) return token.status();
+  auto principal = deps_.authenticator.AuthenticateToken(*token);
   if (!principal.ok()) return principal.status();
   scope.principal = *std::move(principal);
-  scope.bearer_token = BearerToken(authorization);
+  scope.bearer_token = std::string(*token);
   if (method.open) return absl::OkStatus();
   absl::Status allowed = deps_.permissions.Check(*scope.principal, method.permission);
   if (!allowed.ok()) AuditDenial(method, exchange, scope, allowed);
@@ -153,8 +143,7 @@ rpc::CallOptions RestHandler::OptionsFor(const RequestScope& scope, absl::Durati
 }
 
 Async<absl::Status> RestHandler::Unary(Exchange& exchange, RequestScope& scope,
-                                       const CatalogMethod& method, const Message& request,
-                                       bool /*head_only: Respond knows HEAD*/) {
+                                       const CatalogMethod& method, const Message& request) {
   const absl::Duration timeout = method.default_deadline_ms > 0
                                      ? absl::Milliseconds(method.default_deadline_ms)
                                      : options_.default_timeout;

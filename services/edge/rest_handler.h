@@ -59,7 +59,7 @@ class RestHandler {
   void AuditDenial(const CatalogMethod& method, const Exchange& exchange, const RequestScope& scope,
                    const absl::Status& status) const;
   Async<absl::Status> Unary(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,
-                            const google::protobuf::Message& request, bool head_only);
+                            const google::protobuf::Message& request);
   Async<absl::Status> Stream(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,
                              const google::protobuf::Message& request);
   Async<absl::Status> Upload(Exchange& exchange, RequestScope& scope, const CatalogMethod& method,

@@ -8,7 +8,6 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
 #include "nlohmann/json.hpp"
@@ -131,8 +130,8 @@ Async<bool> WebSocketSession::Accept() {
 Async<bool> WebSocketSession::SignIn() {
   cursor_ = QueryValue(request_.query, "cursor");
   if (!request_.authorization.empty()) {
-    const std::string& header = request_.authorization;
-    co_return Authenticate(absl::StartsWithIgnoreCase(header, "Bearer ") ? header.substr(7) : "");
+    co_return Authenticate(
+        std::string(auth::BearerToken(request_.authorization).value_or(std::string_view())));
   }
   while (auto text = co_await ReadMessage()) {
     const auto message = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
