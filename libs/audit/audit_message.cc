@@ -1,14 +1,13 @@
 #include "libs/audit/audit_message.h"
 
-#include "google/protobuf/util/time_util.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::audit {
 
 monitoring::v1::AuditEntry MessageOf(const AuditEntry& entry) {
   monitoring::v1::AuditEntry out;
   out.set_entry_id(entry.entry_id);
-  *out.mutable_occurred_at() = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(
-      absl::ToUnixNanos(entry.occurred_at));
+  *out.mutable_occurred_at() = timestamp::FromTime(entry.occurred_at);
   out.set_user(entry.user);
   out.set_tenant(entry.tenant);
   out.set_acting_service(entry.acting_service);

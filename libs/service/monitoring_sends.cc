@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
-#include "google/protobuf/util/time_util.h"
 #include "libs/audit/audit_message.h"
 #include "libs/rpc/client_call.h"
+#include "libs/timestamp/timestamp.h"
 #include "slipstream/monitoring/v1/monitoring.grpc.pb.h"
 
 namespace slipstream::service {
@@ -13,7 +13,6 @@ namespace slipstream::service {
 namespace {
 
 namespace mv = slipstream::monitoring::v1;
-using google::protobuf::util::TimeUtil;
 
 rpc::CallOptions Within(rpc::CallOptions options, absl::Duration timeout) {
   options.timeout = timeout;
@@ -29,8 +28,7 @@ Async<absl::Status> SendRequests(Peers& peers, const std::vector<FinishedRequest
     record.set_route(one.route);
     record.set_http_status(one.http_status);
     record.set_duration_ms(absl::ToDoubleMilliseconds(one.duration));
-    *record.mutable_finished_at() =
-        TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(one.finished_at));
+    *record.mutable_finished_at() = timestamp::FromTime(one.finished_at);
   }
   auto stub = mv::MonitoringService::NewStub(peers.Channel("monitoring"));
   const rpc::CallOptions options = Within(peers.OwnCall(), timeout);

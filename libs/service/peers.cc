@@ -24,9 +24,9 @@ ConfiguredPeers::ConfiguredPeers(const config::v1::Config& config, ServiceToken&
                 {"worker", e.worker_address()}};
 }
 
-void ConfiguredPeers::Redirect(const std::string& service, const std::string& address) {
+void ConfiguredPeers::RedirectAll(const std::string& address) {
   sync::MutexLock lock(mutex_);
-  addresses_[service] = address;
+  for (auto& [service, configured] : addresses_) configured = address;
 }
 
 std::shared_ptr<grpc::Channel> ConfiguredPeers::Channel(std::string_view service) {

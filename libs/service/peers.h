@@ -23,8 +23,8 @@ class ConfiguredPeers final : public Peers {
  public:
   ConfiguredPeers(const config::v1::Config& config, ServiceToken& token, logging::Logger logger);
 
-  // From now on these services are reached at `address`: those that this process serves itself.
-  void Redirect(const std::string& service, const std::string& address);
+  // From now on every service is reached at `address`: this process serves them all itself.
+  void RedirectAll(const std::string& address);
 
   std::shared_ptr<grpc::Channel> Channel(std::string_view service) override;
   rpc::CallOptions OwnCall() const override;

@@ -27,9 +27,6 @@ namespace slipstream::service {
 
 namespace {
 
-constexpr const char* kServedTogether[] = {
-    "cache", "task_queue", "notification", "database_optimizer", "monitoring", "edge", "worker"};
-
 logging::Level LevelOf(const config::v1::LoggingConfig& config) {
   switch (config.level()) {
     case config::v1::LoggingConfig::DEBUG:
@@ -99,13 +96,13 @@ struct Process::Impl {
   std::unique_ptr<admin_http::AdminServer> admin;
   bool started = false;
 
+  absl::Status MakeAuth();
   absl::Status MakeShared();
   absl::Status MakeModules(const std::vector<ModuleFactory>& factories);
   absl::Status OpenPorts();
 };
 
-absl::Status Process::Impl::MakeShared() {
-  process_metrics = AddProcessMetrics(metrics);
+absl::Status Process::Impl::MakeAuth() {
   const auto& auth_config = config.auth();
   auth::KeySetOptions key_options;
   key_options.secret_path = auth_config.hs256_secret_file();
@@ -148,8 +145,13 @@ absl::Status Process::Impl::MakeShared() {
     verifier.algorithms.push_back(*algorithm);
   }
   authenticator = std::make_unique<auth::Authenticator>(auth_options, *keys, *permissions, clock);
-
   token = std::make_unique<ServiceToken>(auth_config, options.name, *keys, clock);
+  return absl::OkStatus();
+}
+
+absl::Status Process::Impl::MakeShared() {
+  process_metrics = AddProcessMetrics(metrics);
+  if (absl::Status status = MakeAuth(); !status.ok()) return status;
   peers = std::make_unique<ConfiguredPeers>(config, *token, logger);
   reporter =
       std::make_unique<MonitoringReporter>(GrpcMonitoringSends(*peers), clock, metrics, logger);
@@ -209,9 +211,7 @@ absl::Status Process::Impl::OpenPorts() {
     for (grpc::Service* service : module->Services()) server->AddService(service);
   }
   if (absl::Status status = server->Start(); !status.ok()) return status;
-  if (options.name == "standalone") {
-    for (const char* service : kServedTogether) peers->Redirect(service, server->LocalAddress());
-  }
+  if (options.name == "standalone") peers->RedirectAll(server->LocalAddress());
   admin_http::Options admin_options;
   admin_options.address = addresses.http;
   auto http = admin_http::AdminServer::Start(

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/timestamp/timestamp.h"
 #include "services/cache/cache_metrics.h"
 
 namespace slipstream::cache {
@@ -58,9 +59,7 @@ void PutNamespaces(const CacheEngine::Stats& stats, std::string_view space, v1::
 }  // namespace
 
 void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheStats* out) {
-  const int64_t since_us = absl::ToUnixMicros(stats.since);
-  out->mutable_since()->set_seconds(since_us / 1'000'000);
-  out->mutable_since()->set_nanos(static_cast<int32_t>(since_us % 1'000'000 * 1000));
+  *out->mutable_since() = timestamp::FromTime(stats.since);
 
   TypeCounters types = stats.counters.types;
   if (!space.empty()) {

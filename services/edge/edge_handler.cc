@@ -32,9 +32,8 @@ EdgeHandler::EdgeHandler(Deps deps)
 RequestScope EdgeHandler::MakeScope(const Exchange& exchange) {
   RequestScope scope;
   scope.started_at = deps_.clock.Now();
-  const std::string_view id = exchange.header("x-request-id").value_or("");
   scope.correlation_id =
-      rpc::IsValidCorrelationId(id) ? std::string(id) : random::Uuid7(deps_.clock, deps_.random);
+      rpc::CorrelationIdOf(exchange.header("x-request-id").value_or(""), deps_.clock, deps_.random);
   scope.trace = trace::ContinueOrStart(exchange.header(trace::kTraceparent).value_or(""),
                                        exchange.header(trace::kTracestate).value_or(""),
                                        deps_.random, /*sample_new_root=*/true);

@@ -106,12 +106,12 @@ class EdgeModule final : public service::Module {
     // What ends by itself may; then a client that does not read is not waited for.
     const absl::Duration grace = std::max(left / 2, absl::ZeroDuration());
     if (!server_->WaitForEnd(grace)) websocket_.Abort();
-    server_->Stop(absl::ZeroDuration());
+    server_->Stop();
   }
 
   void Stop() override {
     websocket_.Abort();
-    if (server_) server_->Stop(absl::ZeroDuration());
+    if (server_) server_->Stop();
   }
 
  private:

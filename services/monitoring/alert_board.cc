@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "libs/timestamp/timestamp.h"
 #include "services/monitoring/request_figures.h"
-#include "services/monitoring/timestamp.h"
 
 namespace slipstream::monitoring {
 
@@ -17,7 +17,7 @@ void AlertBoard::Raise(std::map<std::string, v1::PerformanceAlert>& holding,
   if (before != alerts_.end()) {
     *alert.mutable_raised_at() = before->second.raised_at();
   } else {
-    SetTimestamp(now, alert.mutable_raised_at());
+    *alert.mutable_raised_at() = timestamp::FromTime(now);
   }
   std::string id = alert.alert_id();
   holding.emplace(std::move(id), std::move(alert));
@@ -55,8 +55,8 @@ std::vector<v1::PerformanceAlert> AlertBoard::List() const {
   std::vector<v1::PerformanceAlert> out;
   for (const auto& [id, alert] : alerts_) out.push_back(alert);
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-    return std::pair(TimeOf(b.raised_at()), a.alert_id()) <
-           std::pair(TimeOf(a.raised_at()), b.alert_id());
+    return std::pair(timestamp::ToTime(b.raised_at()), a.alert_id()) <
+           std::pair(timestamp::ToTime(a.raised_at()), b.alert_id());
   });
   return out;
 }

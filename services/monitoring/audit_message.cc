@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/monitoring/timestamp.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::monitoring {
 
@@ -24,7 +24,7 @@ absl::Status CheckLength(const std::string& field, const std::string& value, siz
 audit::AuditEntry EntryOf(const v1::AuditEntry& message) {
   audit::AuditEntry out;
   out.entry_id = message.entry_id();
-  if (message.has_occurred_at()) out.occurred_at = TimeOf(message.occurred_at());
+  if (message.has_occurred_at()) out.occurred_at = timestamp::ToTime(message.occurred_at());
   out.user = message.user();
   out.tenant = message.tenant();
   out.acting_service = message.acting_service();
@@ -92,8 +92,8 @@ absl::StatusOr<audit::AuditQuery> QueryOf(const v1::ListAuditEntriesRequest& req
     default:
       return status::FieldError("result", "must be OK, DENIED or FAILED");
   }
-  if (request.has_start_time()) out.start_time = TimeOf(request.start_time());
-  if (request.has_end_time()) out.end_time = TimeOf(request.end_time());
+  if (request.has_start_time()) out.start_time = timestamp::ToTime(request.start_time());
+  if (request.has_end_time()) out.end_time = timestamp::ToTime(request.end_time());
   if (request.page_size() > 0) out.max_entry_count = request.page_size();
   return out;
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "libs/status/status.h"
-#include "services/monitoring/timestamp.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::monitoring {
 
@@ -48,13 +48,13 @@ bool HealthBoard::Record(const std::string& service, const Observation& observat
   health.set_message(status::BoundedText(observation.message, kMaxMessageBytes));
   health.set_latency_ms(absl::ToDoubleMilliseconds(observation.latency));
   if (before == observation.status && health.has_since()) return false;
-  SetTimestamp(now, health.mutable_since());
+  *health.mutable_since() = timestamp::FromTime(now);
   v1::HealthChange change;
   change.set_service(service);
   change.set_from(before);
   change.set_to(observation.status);
   change.set_message(health.message());
-  SetTimestamp(now, change.mutable_changed_at());
+  *change.mutable_changed_at() = timestamp::FromTime(now);
   changes_.push_front(std::move(change));
   if (changes_.size() > kMaxChangesCount) changes_.pop_back();
   return true;
@@ -68,7 +68,8 @@ v1::GetHealthResponse HealthBoard::Report() const {
     if (Weight(health.status()) > Weight(worst)) worst = health.status();
   }
   out.set_status(worst);
-  if (checked_at_ != absl::InfinitePast()) SetTimestamp(checked_at_, out.mutable_checked_at());
+  if (checked_at_ != absl::InfinitePast())
+    *out.mutable_checked_at() = timestamp::FromTime(checked_at_);
   return out;
 }
 

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/monitoring/timestamp.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::monitoring {
 
@@ -159,7 +159,7 @@ v1::GetLlmHealthResponse MonitoringEngine::LlmHealth() const {
     }
   }
   if (out.requests_count() > 0) {
-    SetTimestamp(llm_.last_at, out.mutable_checked_at());
+    *out.mutable_checked_at() = timestamp::FromTime(llm_.last_at);
   } else if (health.has_checked_at()) {
     *out.mutable_checked_at() = health.checked_at();
   }

@@ -4,7 +4,7 @@
 #include "gtest/gtest.h"
 #include "libs/clock/fake_clock.h"
 #include "libs/status/status.h"
-#include "services/monitoring/timestamp.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::monitoring {
 namespace {
@@ -66,10 +66,10 @@ TEST_F(MonitoringEngineTest, SinceIsTheLastChangeNotTheLastAnswer) {
   const absl::Time first = clock_.Now();
   clock_.Advance(absl::Minutes(1));
   EXPECT_FALSE(engine_.RecordHealth("cache", Seen(Health::HEALTHY)));
-  EXPECT_EQ(TimeOf(Of("cache").since()), first);
-  EXPECT_EQ(TimeOf(engine_.Health().checked_at()), clock_.Now());
+  EXPECT_EQ(timestamp::ToTime(Of("cache").since()), first);
+  EXPECT_EQ(timestamp::ToTime(engine_.Health().checked_at()), clock_.Now());
   EXPECT_TRUE(engine_.RecordHealth("cache", Seen(Health::UNAVAILABLE, "gone")));
-  EXPECT_EQ(TimeOf(Of("cache").since()), clock_.Now());
+  EXPECT_EQ(timestamp::ToTime(Of("cache").since()), clock_.Now());
   const auto changes = engine_.Overview().health_changes();
   ASSERT_EQ(changes.size(), 2);
   EXPECT_EQ(changes[0].from(), Health::HEALTHY);
@@ -99,7 +99,7 @@ TEST_F(MonitoringEngineTest, AnAlertKeepsItsTimeWhileItHoldsAndThenGoes) {
   ASSERT_EQ(alerts.size(), 1);
   EXPECT_EQ(alerts[0].severity(), v1::PerformanceAlert::CRITICAL);
   EXPECT_EQ(alerts[0].subject(), "cache");
-  EXPECT_EQ(TimeOf(alerts[0].raised_at()), raised);
+  EXPECT_EQ(timestamp::ToTime(alerts[0].raised_at()), raised);
   engine_.RecordHealth("cache", Seen(Health::HEALTHY));
   engine_.Tick();
   EXPECT_EQ(engine_.Overview().alerts_size(), 0);

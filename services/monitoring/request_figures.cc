@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "services/monitoring/timestamp.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::monitoring {
 
@@ -81,7 +81,7 @@ void RequestFigures::AddTo(std::deque<Slot>& slots, absl::Duration width, absl::
 
 bool RequestFigures::Add(const v1::RequestRecord& record, absl::Time now) {
   const absl::Time at =
-      record.has_finished_at() ? std::min(TimeOf(record.finished_at()), now) : now;
+      record.has_finished_at() ? std::min(timestamp::ToTime(record.finished_at()), now) : now;
   if (at < now - kMaxWindow) return false;
   auto it = routes_.find(record.route());
   if (it == routes_.end()) {
@@ -121,8 +121,8 @@ v1::GetMetricsSummaryResponse RequestFigures::Summary(absl::Duration window,
               return a.p95_ms() != b.p95_ms() ? a.p95_ms() > b.p95_ms() : a.route() < b.route();
             });
   Fill("", std::move(total), out.mutable_total());
-  SetTimestamp(start, out.mutable_window_start());
-  SetTimestamp(now, out.mutable_window_end());
+  *out.mutable_window_start() = timestamp::FromTime(start);
+  *out.mutable_window_end() = timestamp::FromTime(now);
   return out;
 }
 

@@ -2,8 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
+#include "libs/timestamp/timestamp.h"
 #include "services/monitoring/latency_histogram.h"
-#include "services/monitoring/timestamp.h"
 
 namespace slipstream::monitoring {
 namespace {
@@ -20,7 +20,7 @@ v1::RequestRecord Record(const std::string& route, double duration_ms, int http_
 }
 
 v1::RequestRecord At(v1::RequestRecord record, absl::Time time) {
-  SetTimestamp(time, record.mutable_finished_at());
+  *record.mutable_finished_at() = timestamp::FromTime(time);
   return record;
 }
 
@@ -73,7 +73,7 @@ TEST(RequestFigures, TheWindowLeavesOutWhatIsOlder) {
   EXPECT_EQ(figures.Summary(absl::Hours(1), "", kNow).total().requests_count(), 2);
   const auto day = figures.Summary(absl::Hours(24), "", kNow);
   EXPECT_EQ(day.total().requests_count(), 3);
-  EXPECT_EQ(TimeOf(day.window_start()), kNow - absl::Hours(24) - absl::Minutes(30));
+  EXPECT_EQ(timestamp::ToTime(day.window_start()), kNow - absl::Hours(24) - absl::Minutes(30));
   EXPECT_FALSE(figures.Add(At(Record("GET /a", 1), kNow - absl::Hours(25)), kNow));
 }
 

@@ -3,18 +3,11 @@
 #include <utility>
 
 #include "libs/status/status.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::notification {
 
 namespace {
-
-google::protobuf::Timestamp ToProto(absl::Time time) {
-  google::protobuf::Timestamp out;
-  const int64_t nanos = absl::ToUnixNanos(time);
-  out.set_seconds(nanos / 1'000'000'000);
-  out.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-  return out;
-}
 
 absl::Status CheckSize(const std::string& path, const char* field, size_t size, size_t max) {
   if (size <= max) return absl::OkStatus();
@@ -58,7 +51,7 @@ absl::StatusOr<AppendRequest> ToAppend(const v1::PublishRequest& request, const 
   message.set_event_id(event.id);
   message.set_type(request.type());
   message.set_channel(request.channel());
-  *message.mutable_created_at() = ToProto(event.created_at);
+  *message.mutable_created_at() = timestamp::FromTime(event.created_at);
   message.set_task_id(request.task_id());
   message.set_correlation_id(request.correlation_id().empty() ? correlation_id
                                                               : request.correlation_id());

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::task_queue {
 
@@ -13,7 +14,7 @@ namespace {
 
 void SetTime(const std::optional<absl::Time>& time,
              google::protobuf::Timestamp* (v1::Task::*field)(), v1::Task* out) {
-  if (time) *(out->*field)() = ToTimestamp(*time);
+  if (time) *(out->*field)() = timestamp::FromTime(*time);
 }
 
 // The name of the first option used that this build does not have, or "".
@@ -75,21 +76,13 @@ void AddWorkers(const std::vector<SessionInfo>& workers, v1::QueueStats* out) {
     for (const auto& type : worker.task_types) added->add_task_types(type);
     added->set_slots(worker.slots);
     for (const auto& id : worker.task_ids) added->add_task_ids(id);
-    *added->mutable_connected_at() = ToTimestamp(worker.connected_at);
-    *added->mutable_last_heartbeat_at() = ToTimestamp(worker.last_heartbeat_at);
+    *added->mutable_connected_at() = timestamp::FromTime(worker.connected_at);
+    *added->mutable_last_heartbeat_at() = timestamp::FromTime(worker.last_heartbeat_at);
     added->set_draining(worker.draining);
   }
 }
 
 }  // namespace
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp out;
-  const timespec spec = absl::ToTimespec(time);
-  out.set_seconds(spec.tv_sec);
-  out.set_nanos(static_cast<int>(spec.tv_nsec));
-  return out;
-}
 
 void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   out->set_task_id(task.task_id);
@@ -106,13 +99,13 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   }
   out->set_attempt(task.attempt);
   out->set_max_attempts(task.max_attempts);
-  *out->mutable_created_at() = ToTimestamp(task.created_at);
+  *out->mutable_created_at() = timestamp::FromTime(task.created_at);
   SetTime(task.started_at, &v1::Task::mutable_started_at, out);
   SetTime(task.finished_at, &v1::Task::mutable_finished_at, out);
   SetTime(task.run_at, &v1::Task::mutable_run_at, out);
   SetTime(task.next_run_at, &v1::Task::mutable_next_run_at, out);
   if (task.expires_at != absl::InfiniteFuture()) {
-    *out->mutable_expires_at() = ToTimestamp(task.expires_at);
+    *out->mutable_expires_at() = timestamp::FromTime(task.expires_at);
   }
   for (const TaskArtifact& artifact : task.artifacts) {
     auto* added = out->add_artifacts();
@@ -150,7 +143,7 @@ v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task) {
   out.set_lease_epoch(task.lease_epoch);
   out.set_attempt(task.attempt);
   out.set_max_attempts(task.max_attempts);
-  *out.mutable_deadline() = ToTimestamp(task.attempt_deadline_at);
+  *out.mutable_deadline() = timestamp::FromTime(task.attempt_deadline_at);
   out.set_owner(task.owner);
   out.set_tenant(task.tenant);
   out.set_correlation_id(task.correlation_id);
@@ -161,7 +154,7 @@ v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task) {
 
 void ToProto(const QueueReport& report, absl::Time now, const std::string& task_type, bool admin,
              v1::QueueStats* out) {
-  *out->mutable_taken_at() = ToTimestamp(now);
+  *out->mutable_taken_at() = timestamp::FromTime(now);
   out->set_window_ms(static_cast<int>(absl::ToInt64Milliseconds(kFiguresWindow)));
   for (int status = 1; status < kTaskStatusCount; ++status) {
     auto* added = out->add_statuses();
@@ -181,8 +174,8 @@ void ToProto(const QueueReport& report, absl::Time now, const std::string& task_
     added->set_task_type(group.task_type);
     added->set_reason(group.reason);
     added->set_count(group.count);
-    *added->mutable_first_at() = ToTimestamp(group.first_at);
-    *added->mutable_last_at() = ToTimestamp(group.last_at);
+    *added->mutable_first_at() = timestamp::FromTime(group.first_at);
+    *added->mutable_last_at() = timestamp::FromTime(group.last_at);
     if (admin) added->set_example_task_id(group.example_task_id);
   }
   if (admin) AddWorkers(report.workers, out);
@@ -202,8 +195,7 @@ SubmitSpec FromProto(const v1::SubmitTaskRequest& request) {
   if (!request.request_id().empty()) spec.fingerprint = Fingerprint(request);
   if (request.has_delay_ms()) spec.delay_ms = request.delay_ms();
   if (request.has_run_at()) {
-    spec.run_at = absl::FromUnixSeconds(request.run_at().seconds()) +
-                  absl::Nanoseconds(request.run_at().nanos());
+    spec.run_at = timestamp::ToTime(request.run_at());
   }
   spec.expires_in_ms = request.expires_in_ms();
   spec.max_attempts = request.max_attempts();

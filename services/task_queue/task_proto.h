@@ -20,8 +20,6 @@
 
 namespace slipstream::task_queue {
 
-google::protobuf::Timestamp ToTimestamp(absl::Time time);
-
 // Without arguments.
 void ToProto(const TaskRecord& task, bool durable, v1::Task* out);
 v1::TaskError ToTaskError(const absl::Status& status);

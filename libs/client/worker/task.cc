@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "libs/timestamp/timestamp.h"
+
 namespace slipstream::worker_client {
 
 namespace {
@@ -20,8 +22,7 @@ TaskInfo InfoOf(const task_queue::v1::WorkResponse::Assignment& assignment) {
   info.attempt = assignment.attempt();
   info.max_attempts = assignment.max_attempts();
   if (assignment.has_deadline()) {
-    info.deadline = absl::FromUnixSeconds(assignment.deadline().seconds()) +
-                    absl::Nanoseconds(assignment.deadline().nanos());
+    info.deadline = timestamp::ToTime(assignment.deadline());
   }
   info.owner = assignment.owner();
   info.tenant = assignment.tenant();

@@ -6,10 +6,14 @@
 
 namespace slipstream::rpc {
 
-bool IsValidCorrelationId(std::string_view id) {
-  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
-  });
+std::string CorrelationIdOf(std::string_view request_id, const clock::Clock& clock,
+                            random::Random& random) {
+  const bool usable = !request_id.empty() && request_id.size() <= 128 &&
+                      std::all_of(request_id.begin(), request_id.end(), [](char c) {
+                        return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' ||
+                               c == '_' || c == '-';
+                      });
+  return usable ? std::string(request_id) : random::Uuid7(clock, random);
 }
 
 namespace {
@@ -23,9 +27,7 @@ class TraceStage final : public Stage {
     call.set_trace(trace::ContinueOrStart(call.metadata(trace::kTraceparent),
                                           call.metadata(trace::kTracestate), random_,
                                           /*sample_new_root=*/true));
-    const std::string_view id = call.metadata("x-request-id");
-    call.set_correlation_id(IsValidCorrelationId(id) ? std::string(id)
-                                                     : random::Uuid7(clock_, random_));
+    call.set_correlation_id(CorrelationIdOf(call.metadata("x-request-id"), clock_, random_));
     call.AddTrailer("x-request-id", call.correlation_id());
     return absl::OkStatus();
   }

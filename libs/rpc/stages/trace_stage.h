@@ -7,6 +7,8 @@
 #define LIBS_RPC_STAGES_TRACE_STAGE_H_
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "libs/clock/clock.h"
 #include "libs/random/random.h"
@@ -16,8 +18,9 @@ namespace slipstream::rpc {
 
 std::unique_ptr<Stage> MakeTraceStage(const clock::Clock& clock, random::Random& random);
 
-// Whether a caller's request id may be used as it is.
-bool IsValidCorrelationId(std::string_view id);
+// The caller's request id when it may be used as it is, else a new one.
+std::string CorrelationIdOf(std::string_view request_id, const clock::Clock& clock,
+                            random::Random& random);
 
 }  // namespace slipstream::rpc
 

@@ -117,7 +117,7 @@ HttpServer::HttpServer(HttpServerOptions options, HttpHandler& handler, Executor
     : impl_(std::make_shared<Impl>(std::move(options), handler, std::move(executor),
                                    std::move(logger))) {}
 
-HttpServer::~HttpServer() { Stop(absl::ZeroDuration()); }
+HttpServer::~HttpServer() { Stop(); }
 
 absl::Status HttpServer::Start() {
   const std::string& address = impl_->options.address;
@@ -182,13 +182,13 @@ void HttpServer::StopListening() {
 
 bool HttpServer::WaitForEnd(absl::Duration timeout) { return impl_->WaitEmpty(timeout); }
 
-void HttpServer::Stop(absl::Duration grace) {
+void HttpServer::Stop() {
   StopListening();
-  if (impl_->WaitEmpty(grace)) return;
-  impl_->CloseAll(/*idle_only=*/false);
-  // A closed connection ends within a few steps of its coroutine; the bound is for a handler that
+  // A closed connection ends within a few steps of its coroutine; the wait is for a handler that
   // still waits for its upstream's deadline.
-  while (!impl_->WaitEmpty(absl::Seconds(1))) impl_->CloseAll(/*idle_only=*/false);
+  do {
+    impl_->CloseAll(/*idle_only=*/false);
+  } while (!impl_->WaitEmpty(absl::Seconds(1)));
 }
 
 }  // namespace slipstream::edge

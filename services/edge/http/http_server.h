@@ -56,8 +56,8 @@ class HttpServer {
   void StopListening();
   // True when every connection has ended within `timeout`.
   bool WaitForEnd(absl::Duration timeout);
-  // Waits up to `grace` for answers in progress, then closes every connection and waits for them.
-  void Stop(absl::Duration grace);
+  // Closes every connection and waits for their ends.
+  void Stop();
 
  private:
   struct Impl;

@@ -91,7 +91,7 @@ class HttpServerTest : public testing::Test {
     ASSERT_TRUE(server_->Start().ok());
   }
   ~HttpServerTest() override {
-    if (server_) server_->Stop(absl::ZeroDuration());
+    if (server_) server_->Stop();
     runtime_.Stop();
   }
 
@@ -262,7 +262,7 @@ TEST_F(HttpServerTest, StopEndsIdleConnectionsAndStreams) {
   auto stream = Connect();
   Send(stream, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
   ReadUntil(stream, "first\n");
-  server_->Stop(absl::ZeroDuration());
+  server_->Stop();
   EXPECT_EQ(server_->open_connections(), 0);
   EXPECT_EQ(ReadAll(idle), "");
 }

@@ -8,6 +8,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "kinds.pb.h"
+#include "libs/utf8/utf8.h"
 #include "services/edge/transcoder/http_rule.h"
 #include "services/edge/transcoder/json_lexer.h"
 #include "services/edge/transcoder/json_reader.h"
@@ -70,7 +71,7 @@ void FuzzRoutes(std::string_view target) {
   const size_t question = target.find('?');
   const RouteMatch match = routes.Find("GET", target.substr(0, question));
   for (const PathVariable& variable : match.variables) {
-    Require(IsValidUtf8(variable.value), "a path variable is not UTF-8");
+    Require(utf8::IsValid(variable.value), "a path variable is not UTF-8");
     Require(variable.value != "..", "a path variable leads upwards");
   }
   if (question == std::string_view::npos) return;

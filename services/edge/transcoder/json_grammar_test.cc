@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "libs/utf8/utf8.h"
 #include "services/edge/transcoder/json_lexer.h"
 #include "services/edge/transcoder/json_reader.h"
 
@@ -229,14 +230,14 @@ TEST(JsonGrammar, Utf8AgreesWithADecoderForEveryShortSequence) {
       const std::string two = {static_cast<char>(a), static_cast<char>(b)};
       const bool expected =
           (a < 0x80 && b < 0x80) || (a >= 0xC2 && a < 0xE0 && b >= 0x80 && b < 0xC0);
-      ASSERT_EQ(IsValidUtf8(two), expected) << a << " " << b;
+      ASSERT_EQ(utf8::IsValid(two), expected) << a << " " << b;
       if (a < 0xE0 || a >= 0xF0 || b < 0x80 || b >= 0xC0) continue;
       const unsigned code =
           (static_cast<unsigned>(a & 15) << 12) | (static_cast<unsigned>(b & 63) << 6);
       const bool fine = code >= 0x800 && (code < 0xD800 || code > 0xDFFF);
-      ASSERT_EQ(IsValidUtf8(two + "\x80"), fine) << a << " " << b;
-      ASSERT_EQ(IsValidUtf8("12345678" + two + "\x80" + "12345678"), fine);
-      ASSERT_FALSE(IsValidUtf8(two));
+      ASSERT_EQ(utf8::IsValid(two + "\x80"), fine) << a << " " << b;
+      ASSERT_EQ(utf8::IsValid("12345678" + two + "\x80" + "12345678"), fine);
+      ASSERT_FALSE(utf8::IsValid(two));
     }
   }
 }

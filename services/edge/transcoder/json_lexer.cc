@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/utf8/utf8.h"
 
 namespace slipstream::edge {
 
@@ -99,7 +100,7 @@ bool JsonLexer::ReadString(std::string* scratch, std::string_view* value) {
   // Escapes only ever append valid sequences, but raw bytes around one must not join into one: a
   // split sequence has an ASCII backslash in it in the text and is invalid on either side of the
   // escape's output as well.
-  if (!ascii && !IsValidUtf8(*value)) return Fail("the string is not valid UTF-8");
+  if (!ascii && !utf8::IsValid(*value)) return Fail("the string is not valid UTF-8");
   ++at_;
   return true;
 }

@@ -56,13 +56,6 @@ class JsonLexer {
 // Whether `text` matches the JSON number grammar as a whole.
 bool IsJsonNumber(std::string_view text);
 
-// Length of the longest valid UTF-8 prefix: text.size() when all of it is valid (no surrogates, no
-// overlong forms).
-size_t ValidUtf8Prefix_bytes(std::string_view text);
-inline bool IsValidUtf8(std::string_view text) {
-  return ValidUtf8Prefix_bytes(text) == text.size();
-}
-
 }  // namespace slipstream::edge
 
 #endif  // SERVICES_EDGE_TRANSCODER_JSON_LEXER_H_

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "libs/utf8/utf8.h"
 #include "services/edge/transcoder/json_lexer.h"
 #include "services/edge/transcoder/json_message_writer.h"
 
@@ -88,13 +89,11 @@ void WriteJsonString(std::string_view text, std::string* out) {
       continue;
     }
     if (c >= 0x80) {
-      // Four bytes hold at least one whole sequence, when there is one; what is ASCII behind it may
-      // need an escape.
-      const size_t valid = ValidUtf8Prefix_bytes(text.substr(i, 4));
-      size_t run = 0;
-      while (run < valid && static_cast<unsigned char>(text[i + run]) >= 0x80) ++run;
-      i += run;
-      if (run > 0) continue;
+      const utf8::Sequence sequence = utf8::First(text.substr(i));
+      if (sequence.valid) {
+        i += sequence.bytes;
+        continue;
+      }
     }
     out->append(text, start, i - start);
     if (c >= 0x80) {

@@ -1,5 +1,6 @@
 #include "services/edge/transcoder/percent.h"
 
+#include "libs/utf8/utf8.h"
 #include "services/edge/transcoder/json_lexer.h"
 
 namespace slipstream::edge {
@@ -37,7 +38,7 @@ bool PercentDecode(std::string_view text, PercentDecoding mode, std::string* out
     if (c == '\0') return false;
     out->push_back(c);
   }
-  return IsValidUtf8(*out);
+  return utf8::IsValid(*out);
 }
 
 }  // namespace slipstream::edge

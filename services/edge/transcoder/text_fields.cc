@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/utf8/utf8.h"
 #include "services/edge/transcoder/json_lexer.h"
 #include "services/edge/transcoder/scalar_text.h"
 
@@ -172,7 +173,7 @@ std::string SetFromText(const FieldDescriptor& field, std::string_view text, Mes
       if (field.type() == FieldDescriptor::TYPE_BYTES) {
         if (!DecodeBase64(text, &value)) return "is not base64";
       } else {
-        if (!IsValidUtf8(text)) return "is not valid UTF-8";
+        if (!utf8::IsValid(text)) return "is not valid UTF-8";
         value = text;
       }
       SLIP_PUT(String, std::move(value));

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "nlohmann/json.hpp"
 #include "services/edge/transcoder/json_writer.h"
@@ -82,7 +83,7 @@ WebSocketSession::WebSocketSession(WebSocketServer& server, UpgradeRequest reque
 Async<void> WebSocketSession::Run() {
   if (!co_await Accept()) co_return;
   open_ = true;
-  last_received_ = minute_started_ = Clock::now();
+  last_received_ = minute_started_ = Now();
   auto self = shared_from_this();
   auto executor = co_await asio::this_coro::executor;
   writing_ = true;
@@ -104,7 +105,7 @@ Async<void> WebSocketSession::Run() {
   // The connection has ended or is ending; the others see it and end.
   Close(kCloseGoingAway, "");
   for (uint64_t version = changed_.version(); pumping_ || writing_; version = changed_.version()) {
-    co_await changed_.Wait(version, Clock::now() + std::chrono::seconds(1));
+    co_await changed_.Wait(version, async::After(absl::Seconds(1)));
   }
   if (!user_.empty()) server_.RemoveUser(user_);
 }
@@ -120,7 +121,7 @@ Async<bool> WebSocketSession::Accept() {
   ws_.set_option(timeouts);
   ws_.read_message_max(server_.options().max_message_bytes);
   ws_.control_callback(
-      [this](websocket::frame_type, beast::string_view) { last_received_ = Clock::now(); });
+      [this](websocket::frame_type, beast::string_view) { last_received_ = Now(); });
   auto [ec] = co_await ws_.async_accept(connection_->request, kAwait);
   if (ec) co_return false;
   ws_.text(true);
@@ -164,7 +165,7 @@ bool WebSocketSession::Authenticate(const std::string& token) {
 Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
   beast::flat_buffer buffer;
   auto [ec, n] = co_await ws_.async_read(buffer, kAwait);
-  last_received_ = Clock::now();
+  last_received_ = Now();
   if (ec) {
     // Beast has answered malformed and oversized frames with their close code already.
     open_ = false;
@@ -241,15 +242,14 @@ void WebSocketSession::RequestClose(uint16_t code, std::string reason) {
 }
 
 Async<void> WebSocketSession::WriteLoop() {
-  const auto ping_interval = absl::ToChronoNanoseconds(server_.options().ping_interval);
-  const auto idle_timeout = absl::ToChronoNanoseconds(server_.options().idle_timeout);
-  const auto sign_in_by = Clock::now() + absl::ToChronoNanoseconds(server_.options().auth_timeout);
-  auto next_ping = Clock::now() + ping_interval;
+  const WebSocketOptions& options = server_.options();
+  const absl::Duration sign_in_by = Now() + options.auth_timeout;
+  absl::Duration next_ping = Now() + options.ping_interval;
   while (open_) {
     const uint64_t version = changed_.version();
-    const auto now = Clock::now();
+    const absl::Duration now = Now();
     if (user_.empty() && now >= sign_in_by) Close(kCloseAuthTimeout, "sign in within the time");
-    if (now - last_received_ >= idle_timeout) Close(kCloseIdle, "nothing received");
+    if (now - last_received_ >= options.idle_timeout) Close(kCloseIdle, "nothing received");
     if (!queue_.empty()) {
       const std::string text = std::move(queue_.front());
       queue_.pop_front();
@@ -261,13 +261,14 @@ Async<void> WebSocketSession::WriteLoop() {
     } else if (close_) {
       break;
     } else if (now >= next_ping) {
-      next_ping = now + ping_interval;
+      next_ping = now + options.ping_interval;
       GuardWrite();
       auto [ec] = co_await ws_.async_ping({}, kAwait);
       write_guard_.cancel();
       if (ec) break;
     } else {
-      co_await changed_.Wait(version, user_.empty() ? std::min(next_ping, sign_in_by) : next_ping);
+      const absl::Duration due = user_.empty() ? std::min(next_ping, sign_in_by) : next_ping;
+      co_await changed_.Wait(version, async::After(due - now));
     }
   }
   if (open_ && close_) {
@@ -316,8 +317,8 @@ void WebSocketSession::Abort() {
 }
 
 bool WebSocketSession::Admit() {
-  const auto now = Clock::now();
-  if (now - minute_started_ >= std::chrono::minutes(1)) {
+  const auto now = Now();
+  if (now - minute_started_ >= absl::Minutes(1)) {
     minute_started_ = now;
     minute_count_ = 0;
   }

@@ -29,8 +29,7 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   void Abort();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
+  absl::Duration Now() const { return server_.deps().clock.Monotonic(); }
   Async<bool> Accept();
   // Reads messages until the client is signed in; false: the session is closing.
   Async<bool> SignIn();
@@ -63,8 +62,8 @@ class WebSocketSession : public std::enable_shared_from_this<WebSocketSession> {
   std::optional<std::pair<uint16_t, std::string>> close_;
   bool open_ = false;  // the handshake is done and the connection has not ended
   bool pumping_ = false, writing_ = false;
-  Clock::time_point last_received_;
-  Clock::time_point minute_started_;
+  absl::Duration last_received_;  // both by the clock's Monotonic
+  absl::Duration minute_started_;
   int minute_count_ = 0;
 };
 

@@ -2,20 +2,11 @@
 #ifndef SERVICES_TASK_QUEUE_ARTIFACT_ARTIFACT_PROTO_H_
 #define SERVICES_TASK_QUEUE_ARTIFACT_ARTIFACT_PROTO_H_
 
+#include "libs/timestamp/timestamp.h"
 #include "services/task_queue/artifact/artifact.h"
 #include "slipstream/artifact/v1/artifact.pb.h"
 
 namespace slipstream::artifact {
-
-inline void SetTime(absl::Time time, google::protobuf::Timestamp* out) {
-  const timespec spec = absl::ToTimespec(time);
-  out->set_seconds(spec.tv_sec);
-  out->set_nanos(static_cast<int>(spec.tv_nsec));
-}
-
-inline absl::Time TimeOf(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
 
 inline void ToProto(const ArtifactRecord& record, v1::Artifact* out) {
   out->set_artifact_id(record.artifact_id);
@@ -26,8 +17,8 @@ inline void ToProto(const ArtifactRecord& record, v1::Artifact* out) {
   out->set_owner(record.owner);
   out->set_tenant(record.tenant);
   out->set_task_id(record.task_id);
-  SetTime(record.created_at, out->mutable_created_at());
-  SetTime(record.expires_at, out->mutable_expires_at());
+  *out->mutable_created_at() = timestamp::FromTime(record.created_at);
+  *out->mutable_expires_at() = timestamp::FromTime(record.expires_at);
 }
 
 inline ArtifactRecord FromProto(const v1::Artifact& artifact) {
@@ -40,8 +31,8 @@ inline ArtifactRecord FromProto(const v1::Artifact& artifact) {
   record.owner = artifact.owner();
   record.tenant = artifact.tenant();
   record.task_id = artifact.task_id();
-  record.created_at = TimeOf(artifact.created_at());
-  record.expires_at = TimeOf(artifact.expires_at());
+  record.created_at = timestamp::ToTime(artifact.created_at());
+  record.expires_at = timestamp::ToTime(artifact.expires_at());
   return record;
 }
 

@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "libs/utf8/utf8.h"
 
 namespace slipstream::worker {
 namespace {
@@ -57,9 +58,7 @@ std::string FileNameFor(const std::string& title, const std::string& extension) 
     }
   }
   if (slug.size() > kMaxSlugBytes) {
-    size_t cut = kMaxSlugBytes;
-    while (cut > 0 && (static_cast<unsigned char>(slug[cut]) & 0xC0) == 0x80) --cut;
-    slug.resize(cut);
+    slug.resize(utf8::CutAt(slug, kMaxSlugBytes));
   }
   while (!slug.empty() && slug.back() == '-') slug.pop_back();
   return (slug.empty() ? "document" : slug) + extension;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/ascii.h"
+#include "libs/utf8/utf8.h"
 #include "services/worker/markdown/cmark_document.h"
 #include "services/worker/rfc_draft/words.h"
 
@@ -172,8 +173,7 @@ std::vector<std::string> SplitSentences(std::string_view text) {
       }
       size_t cut = rest.rfind(' ', kMaxSentenceBytes);
       if (cut == std::string::npos || cut < kMaxSentenceBytes / 2) {
-        cut = kMaxSentenceBytes;
-        while (cut > 0 && (static_cast<unsigned char>(rest[cut]) & 0xC0) == 0x80) --cut;
+        cut = utf8::CutAt(rest, kMaxSentenceBytes);
       }
       out.push_back(Trim(std::string_view(rest).substr(0, cut)));
       rest = Trim(std::string_view(rest).substr(cut));

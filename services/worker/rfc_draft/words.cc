@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "libs/utf8/utf8.h"
 #include "services/worker/rfc_draft/word_lists.h"
 
 namespace slipstream::worker::rfc_draft {
@@ -65,25 +66,16 @@ bool IsCommonVerb(std::string_view w) {
 }  // namespace
 
 uint32_t NextCodePoint(std::string_view text, size_t* at) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(*at);
-  ++*at;
-  if (lead < 0x80) return lead;
-  const size_t more = lead >= 0xF0 && lead < 0xF5   ? 3
-                      : lead >= 0xE0 && lead < 0xF0 ? 2
-                      : lead >= 0xC2 && lead < 0xE0 ? 1
-                                                    : 0;
-  if (more == 0 || *at + more > text.size()) return 0xFFFD;
-  uint32_t c = lead & (0x3F >> more);
-  for (size_t i = 0; i < more; ++i) {
-    if ((byte(*at + i) & 0xC0) != 0x80) return 0xFFFD;
-    c = c << 6 | (byte(*at + i) & 0x3F);
-  }
-  if ((more == 2 && (c < 0x800 || InRange(c, 0xD800, 0xDFFF))) ||
-      (more == 3 && (c < 0x10000 || c > 0x10FFFF))) {
+  const utf8::Sequence sequence = utf8::First(text.substr(*at));
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[*at + i]); };
+  if (!sequence.valid) {
+    ++*at;
     return 0xFFFD;
   }
-  *at += more;
+  // The lead byte's own bits are behind one more mark than there are bytes.
+  uint32_t c = sequence.bytes == 1 ? byte(0) : byte(0) & (0x7F >> sequence.bytes);
+  for (size_t i = 1; i < sequence.bytes; ++i) c = c << 6 | (byte(i) & 0x3F);
+  *at += sequence.bytes;
   return c;
 }
 
