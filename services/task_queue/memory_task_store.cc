@@ -214,6 +214,7 @@ Async<absl::Status> MemoryTaskStore::OpenSession(SessionLease session) {
   Session& kept = sessions_[session.session_id];
   session_timers_.erase({kept.until, session.session_id});
   kept.until = session.until;
+  kept.user = session.user;
   session_timers_.insert({kept.until, session.session_id});
   co_return absl::OkStatus();
 }
@@ -236,9 +237,21 @@ Async<absl::StatusOr<std::vector<bool>>> MemoryTaskStore::RenewSessions(
   co_return known;
 }
 
+Async<absl::StatusOr<StoredSession>> MemoryTaskStore::FindSession(std::string_view session_id,
+                                                                  absl::Time now) {
+  sync::MutexLock lock(mu_);
+  auto it = sessions_.find(std::string(session_id));
+  if (it == sessions_.end() || it->second.until <= now) {
+    co_return status::Error(absl::StatusCode::kNotFound, kSessionNotFound,
+                            "the worker session has ended; reconnect for a new one");
+  }
+  StoredSession found{it->second.user, {}};
+  for (const std::string& id : it->second.task_ids) found.held.push_back(tasks_.at(id).task);
+  co_return found;
+}
+
 Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
-    std::string_view session_id, std::span<const std::string> task_types, int max_count,
-    absl::Time now) {
+    std::string_view session_id, std::span<const LeaseType> types, int max_count, absl::Time now) {
   sync::MutexLock lock(mu_);
   auto session = sessions_.find(std::string(session_id));
   if (session == sessions_.end() || session->second.until <= now) {
@@ -247,9 +260,9 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
   }
   std::vector<std::string> wanted;
   if (!paused_.contains("*")) {
-    std::copy_if(task_types.begin(), task_types.end(), std::back_inserter(wanted),
-                 [this](const std::string& type)
-                     ABSL_NO_THREAD_SAFETY_ANALYSIS { return !paused_.contains(type); });
+    for (const LeaseType& type : types) {
+      if (!paused_.contains(type.name)) wanted.push_back(type.name);
+    }
   }
   std::vector<TaskRecord> leased;
   while (static_cast<int>(leased.size()) < max_count) {
@@ -535,7 +548,59 @@ Async<absl::StatusOr<CleanupResult>> MemoryTaskStore::Cleanup(const CleanupQuery
   co_return result;
 }
 
+Async<absl::StatusOr<PurgeResult>> MemoryTaskStore::Purge(const PurgeQuery& query, absl::Time now) {
+  sync::MutexLock lock(mu_);
+  PurgeResult result;
+  std::vector<Entry*> found;
+  for (auto& [id, entry] : tasks_) {
+    const TaskRecord& task = entry.task;
+    if (query.task_type != "*" && query.task_type != task.task_type) continue;
+    if (query.tenant && *query.tenant != task.tenant) continue;
+    if (std::find(query.statuses.begin(), query.statuses.end(), task.status) ==
+        query.statuses.end()) {
+      continue;
+    }
+    if (static_cast<int>(found.size()) >= query.max_count) {
+      result.more = true;
+      break;
+    }
+    found.push_back(&entry);
+  }
+  result.purged_count = static_cast<int64_t>(found.size());
+  if (query.dry_run) co_return result;
+  for (Entry* entry : found) {
+    if (!task_state::IsFinal(entry->task.status)) {
+      const absl::Status cancelled = Change(*entry, [&](TaskRecord& task) {
+        return task_state::Cancel(task, "purged by an administrator", now);
+      });
+      if (!cancelled.ok()) continue;
+      Announce(*entry, task_state::EventType(entry->task));
+    }
+    result.purged.push_back(entry->task);
+    result.purged.back().args = nullptr;
+    Forget(*entry);
+  }
+  co_return result;
+}
+
 // --- the rest
+
+Async<absl::Status> MemoryTaskStore::SaveShared(std::string_view kind, std::string_view name,
+                                                std::string document, absl::Duration /*ttl*/) {
+  sync::MutexLock lock(mu_);
+  shared_[{std::string(kind), std::string(name)}] = std::move(document);
+  co_return absl::OkStatus();
+}
+
+Async<absl::StatusOr<std::vector<std::pair<std::string, std::string>>>> MemoryTaskStore::LoadShared(
+    std::string_view kind) {
+  sync::MutexLock lock(mu_);
+  std::vector<std::pair<std::string, std::string>> found;
+  for (const auto& [key, document] : shared_) {
+    if (key.first == kind) found.emplace_back(key.second, document);
+  }
+  co_return found;
+}
 
 Async<absl::StatusOr<std::vector<std::string>>> MemoryTaskStore::SetPaused(
     std::string_view task_type, bool paused) {
@@ -562,7 +627,8 @@ Async<absl::StatusOr<StoreStats>> MemoryTaskStore::Stats() {
   co_return stats;
 }
 
-Async<absl::StatusOr<std::vector<OutboxEntry>>> MemoryTaskStore::ReadOutbox(int64_t after_sequence,
+Async<absl::StatusOr<std::vector<OutboxEntry>>> MemoryTaskStore::ReadOutbox(int /*part*/,
+                                                                            int64_t after_sequence,
                                                                             int max_count) {
   sync::MutexLock lock(mu_);
   std::vector<OutboxEntry> entries;
@@ -575,7 +641,7 @@ Async<absl::StatusOr<std::vector<OutboxEntry>>> MemoryTaskStore::ReadOutbox(int6
   co_return entries;
 }
 
-Async<absl::Status> MemoryTaskStore::AckOutbox(int64_t up_to_sequence) {
+Async<absl::Status> MemoryTaskStore::AckOutbox(int /*part*/, int64_t up_to_sequence) {
   sync::MutexLock lock(mu_);
   while (!outbox_.empty() && outbox_.front().sequence <= up_to_sequence) outbox_.pop_front();
   co_return absl::OkStatus();

@@ -42,8 +42,10 @@ class MemoryTaskStore final : public TaskStore {
   Async<absl::Status> OpenSession(SessionLease session) override;
   Async<absl::StatusOr<std::vector<bool>>> RenewSessions(std::span<const SessionLease> sessions,
                                                          absl::Time now) override;
+  Async<absl::StatusOr<StoredSession>> FindSession(std::string_view session_id,
+                                                   absl::Time now) override;
   Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(std::string_view session_id,
-                                                            std::span<const std::string> task_types,
+                                                            std::span<const LeaseType> types,
                                                             int max_count, absl::Time now) override;
   Async<absl::StatusOr<std::vector<Reported>>> FinishBatch(std::span<const FinishRequest> requests,
                                                            absl::Time now) override;
@@ -60,12 +62,17 @@ class MemoryTaskStore final : public TaskStore {
   Async<absl::StatusOr<TaskRecord>> Restart(std::string_view task_id, absl::Time now) override;
   Async<absl::StatusOr<SweepResult>> Sweep(absl::Time now, int max_count, double jitter) override;
   Async<absl::StatusOr<CleanupResult>> Cleanup(const CleanupQuery& query, absl::Time now) override;
+  Async<absl::StatusOr<PurgeResult>> Purge(const PurgeQuery& query, absl::Time now) override;
   Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string_view task_type,
                                                             bool paused) override;
   Async<absl::StatusOr<StoreStats>> Stats() override;
-  Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int64_t after_sequence,
+  Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int part, int64_t after_sequence,
                                                              int max_count) override;
-  Async<absl::Status> AckOutbox(int64_t up_to_sequence) override;
+  Async<absl::Status> AckOutbox(int part, int64_t up_to_sequence) override;
+  Async<absl::Status> SaveShared(std::string_view kind, std::string_view name, std::string document,
+                                 absl::Duration ttl) override;
+  Async<absl::StatusOr<std::vector<std::pair<std::string, std::string>>>> LoadShared(
+      std::string_view kind) override;
 
  private:
   struct Entry {
@@ -75,6 +82,7 @@ class MemoryTaskStore final : public TaskStore {
   };
   struct Session {
     absl::Time until;
+    std::string user;
     std::set<std::string> task_ids;
   };
   struct KnownRequest {
@@ -137,6 +145,7 @@ class MemoryTaskStore final : public TaskStore {
   std::unordered_map<std::string, KnownRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Time, std::string>> request_timers_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> paused_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, std::string>, std::string> shared_ ABSL_GUARDED_BY(mu_);
 
   std::deque<OutboxEntry> outbox_ ABSL_GUARDED_BY(mu_);
   int64_t next_sequence_ ABSL_GUARDED_BY(mu_) = 1;

@@ -34,7 +34,7 @@ TEST(MemoryTaskStore, AFullOutboxDropsTheOldestAndCountsIt) {
     ASSERT_TRUE(Await(store.SubmitBatch({&task, 1}, false, absl::UnixEpoch())).value()[0].ok());
     ASSERT_TRUE(Await(store.Cancel(id, "", absl::UnixEpoch())).ok());
   }
-  EXPECT_EQ(Await(store.ReadOutbox(0, 10)).value().front().task.task_id, "t2");
+  EXPECT_EQ(Await(store.ReadOutbox(0, 0, 10)).value().front().task.task_id, "t2");
   EXPECT_EQ(Await(store.Stats()).value().outbox_dropped_count, 1);
 }
 

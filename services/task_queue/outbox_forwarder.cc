@@ -14,7 +14,7 @@ absl::Duration OutboxForwarder::NextBackoff() {
 
 Async<OutboxForwarder::StepResult> OutboxForwarder::Step() {
   StepResult result;
-  auto entries = co_await deps_.store.ReadOutbox(0, kMaxBatchCount);
+  auto entries = co_await deps_.store.ReadOutbox(0, 0, kMaxBatchCount);
   absl::Status delivered = entries.status();
   if (entries.ok()) {
     if (entries->empty()) co_return result;
@@ -23,7 +23,7 @@ Async<OutboxForwarder::StepResult> OutboxForwarder::Step() {
     if (absl::IsInvalidArgument(delivered)) delivered = co_await PublishOneByOne(*entries);
   }
   if (delivered.ok()) {
-    delivered = co_await deps_.store.AckOutbox(entries->back().sequence);
+    delivered = co_await deps_.store.AckOutbox(0, entries->back().sequence);
   }
   if (!delivered.ok()) {
     result.wait = NextBackoff();

@@ -70,6 +70,9 @@ struct TaskUsage {
   int64_t output_tokens = 0;
 };
 
+// Same numbers as task_queue.v1.SubmitTaskRequest.UniquePolicy.
+enum class UniquePolicy { kReject = 1, kReplace = 2, kDebounce = 3 };
+
 // A submit that has passed every check; what a store is given.
 struct NewTask {
   std::string task_id;
@@ -89,6 +92,10 @@ struct NewTask {
   absl::Duration attempt_deadline = absl::Minutes(5);
   absl::Duration result_ttl = absl::Hours(1);
   std::map<std::string, std::string> labels;
+  std::string unique_key;  // of one unfinished task of (owner, tenant) at most; empty for none
+  UniquePolicy unique_policy = UniquePolicy::kReject;
+  std::string concurrency_key;          // one at a time within the tenant; empty for none
+  std::vector<std::string> depends_on;  // ids of the same owner's tasks, each once
 };
 
 struct TaskRecord {
@@ -110,9 +117,15 @@ struct TaskRecord {
   std::map<std::string, std::string> labels;
   std::vector<TaskArtifact> artifacts;
   std::optional<TaskUsage> usage;
+  std::string unique_key;
+  std::string concurrency_key;
+  std::vector<std::string> depends_on;  // as submitted
+  std::vector<std::string> waits_for;   // those of depends_on that have not yet SUCCEEDED
 
   absl::Time created_at;
-  absl::Time ready_at;  // when it became, or becomes, PENDING: its wait counts from here
+  // When it became, or becomes, PENDING: its wait counts from here. InfiniteFuture while it waits
+  // for other tasks.
+  absl::Time ready_at;
   std::optional<absl::Time> run_at;
   std::optional<absl::Time> next_run_at;
   std::optional<absl::Time> started_at;

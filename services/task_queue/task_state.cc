@@ -87,6 +87,12 @@ void Wait(TaskRecord& task, absl::Time ready_at) {
   task.expires_at = task.started_at ? absl::InfiniteFuture() : ready_at + task.expires_in;
 }
 
+// When a task that has not started yet may start, as far as is known.
+absl::Time ReadyAt(const TaskRecord& task, absl::Time now) {
+  if (!task.waits_for.empty()) return absl::InfiniteFuture();
+  return task.run_at ? std::max(*task.run_at, now) : now;
+}
+
 void NoteReport(TaskRecord& task, ReportKind kind) {
   task.reported_epoch = task.lease_epoch;
   task.reported_kind = kind;
@@ -114,7 +120,7 @@ bool Allowed(TaskStatus from, TaskStatus to) {
       return to == TaskStatus::kPending || to == TaskStatus::kCancelled;
     case TaskStatus::kPending:
       return to == TaskStatus::kRunning || to == TaskStatus::kCancelled ||
-             to == TaskStatus::kExpired;
+             to == TaskStatus::kExpired || to == TaskStatus::kScheduled;
     case TaskStatus::kRunning:
       return to == TaskStatus::kSucceeded || to == TaskStatus::kFailed ||
              to == TaskStatus::kCancelled || to == TaskStatus::kScheduled ||
@@ -129,7 +135,7 @@ bool Allowed(TaskStatus from, TaskStatus to) {
   return false;
 }
 
-TaskRecord Create(const NewTask& task, absl::Time now) {
+TaskRecord Create(const NewTask& task, absl::Time now, std::vector<std::string> waits_for) {
   TaskRecord record;
   record.task_id = task.task_id;
   record.task_type = task.task_type;
@@ -146,11 +152,50 @@ TaskRecord Create(const NewTask& task, absl::Time now) {
   record.expires_in = task.expires_in;
   record.attempt_deadline = task.attempt_deadline;
   record.result_ttl = task.result_ttl;
+  record.unique_key = task.unique_key;
+  record.concurrency_key = task.concurrency_key;
+  record.depends_on = task.depends_on;
+  record.waits_for = std::move(waits_for);
   record.version = 1;
-  const bool later = task.run_at.has_value() && *task.run_at > now;
-  record.status = later ? TaskStatus::kScheduled : TaskStatus::kPending;
-  Wait(record, later ? *task.run_at : now);
+  const absl::Time ready_at = ReadyAt(record, now);
+  record.status = ready_at > now ? TaskStatus::kScheduled : TaskStatus::kPending;
+  Wait(record, ready_at);
   return record;
+}
+
+absl::Status Debounce(TaskRecord& task, const NewTask& newer, absl::Time now) {
+  if (task.status != TaskStatus::kPending && task.status != TaskStatus::kScheduled) {
+    return Refused(task, TaskStatus::kPending);
+  }
+  task.args = newer.args;
+  task.run_at = newer.run_at;
+  task.next_run_at.reset();
+  const absl::Time ready_at = ReadyAt(task, now);
+  task.status = ready_at > now ? TaskStatus::kScheduled : TaskStatus::kPending;
+  Wait(task, ready_at);
+  ++task.version;
+  return absl::OkStatus();
+}
+
+bool DependencySucceeded(TaskRecord& task, std::string_view dependency_id, absl::Time now) {
+  auto it = std::find(task.waits_for.begin(), task.waits_for.end(), dependency_id);
+  if (it == task.waits_for.end() || task.status != TaskStatus::kScheduled) return false;
+  task.waits_for.erase(it);
+  ++task.version;
+  const absl::Time ready_at = ReadyAt(task, now);
+  Wait(task, ready_at);
+  if (ready_at <= now) task.status = TaskStatus::kPending;
+  return true;
+}
+
+absl::Status DependencyFailed(TaskRecord& task, std::string_view dependency_id, absl::Time now) {
+  if (absl::Status moved = Move(task, TaskStatus::kCancelled, now); !moved.ok()) return moved;
+  task.error = TaskFailure{
+      kDependencyFailed,
+      absl::StrCat("task ", absl::string_view(dependency_id.data(), dependency_id.size()),
+                   ", which it depends on, did not succeed; restart that one, then this"),
+      false};
+  return absl::OkStatus();
 }
 
 absl::Status MakeReady(TaskRecord& task, absl::Time now) {
@@ -278,6 +323,7 @@ absl::Status Restart(TaskRecord& task, absl::Time now) {
   task.started_at.reset();
   task.finished_at.reset();
   task.run_at.reset();
+  task.waits_for.clear();
   Wait(task, now);
   return absl::OkStatus();
 }

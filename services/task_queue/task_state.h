@@ -6,7 +6,7 @@
 //        |          |----------|  (released, or its worker was lost)
 //        |---------------------|  (another attempt is due)
 //   any but a final one -> CANCELLED;  PENDING -> EXPIRED;  FAILED, CANCELLED, EXPIRED -> PENDING
-//   by a restart.
+//   by a restart;  PENDING -> SCHEDULED by a debounce.
 //
 // A refused change leaves the record untouched. Errors: FAILED_PRECONDITION with reason
 // INVALID_TRANSITION, TASK_FINISHED or STALE_LEASE.
@@ -33,6 +33,7 @@ inline constexpr char kDeadlineExceeded[] = "DEADLINE_EXCEEDED";
 inline constexpr char kWorkerLost[] = "WORKER_LOST";
 inline constexpr char kCancelled[] = "CANCELLED";
 inline constexpr char kExpired[] = "EXPIRED";
+inline constexpr char kDependencyFailed[] = "DEPENDENCY_FAILED";
 
 // A lost worker costs a task no attempt, but after so many in a row the task itself is the suspect.
 inline constexpr int kMaxLostLeasesCount = 5;
@@ -61,7 +62,17 @@ struct Failure {
 bool IsFinal(TaskStatus status);
 bool Allowed(TaskStatus from, TaskStatus to);
 
-TaskRecord Create(const NewTask& task, absl::Time now);
+// `waits_for`: those of its dependencies that have not SUCCEEDED yet; none of them has ended
+// otherwise.
+TaskRecord Create(const NewTask& task, absl::Time now, std::vector<std::string> waits_for = {});
+// A waiting task gets the arguments and the start time of a later submit with its unique key.
+absl::Status Debounce(TaskRecord& task, const NewTask& newer, absl::Time now);
+
+// One of the tasks it waits for has SUCCEEDED; SCHEDULED -> PENDING with the last one, when its
+// own time has come. Telling it twice changes nothing. False: it did not wait for that one.
+bool DependencySucceeded(TaskRecord& task, std::string_view dependency_id, absl::Time now);
+// One of the tasks it waits for has ended otherwise: SCHEDULED -> CANCELLED.
+absl::Status DependencyFailed(TaskRecord& task, std::string_view dependency_id, absl::Time now);
 
 // SCHEDULED -> PENDING, its time has come.
 absl::Status MakeReady(TaskRecord& task, absl::Time now);

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -33,6 +34,7 @@ inline constexpr char kTaskNotFound[] = "TASK_NOT_FOUND";
 inline constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
 inline constexpr char kQueueFull[] = "QUEUE_FULL";
 inline constexpr char kRequestIdReused[] = "REQUEST_ID_REUSED";
+inline constexpr char kUniqueKeyTaken[] = "UNIQUE_KEY_TAKEN";
 // How long a request id is remembered, whatever becomes of its task.
 inline constexpr absl::Duration kRequestIdTtl = absl::Hours(24);
 
@@ -41,11 +43,27 @@ absl::Status TaskNotFound(std::string_view task_id);
 struct Submitted {
   TaskRecord task;
   bool duplicate = false;  // the request id was known: nothing was added, this is the first one's
+  bool debounced = false;  // nothing was added: `task` waited already and has the new arguments
+  std::optional<TaskRecord> replaced;  // the waiting one that was cancelled for this one
 };
 
 struct SessionLease {
   std::string session_id;
   absl::Time until;  // its tasks are lost when it is not renewed by then
+  std::string user;  // whose token opened it; who resumes it must be the same. Kept by OpenSession
+};
+
+// A session as the store knows it, for a server that takes it over from another.
+struct StoredSession {
+  std::string user;
+  std::vector<TaskRecord> held;  // RUNNING under it
+};
+
+// A type of task that is asked for, with its limits over all sessions and servers; 0 means none.
+struct LeaseType {
+  std::string name;
+  int max_running_count = 0;
+  int max_starts_per_minute = 0;  // a bucket that refills evenly, full at first
 };
 
 struct LeaseKey {
@@ -106,6 +124,21 @@ struct SweepResult {
   bool more = false;  // the bound was reached: sweep again
 };
 
+// Waiting (PENDING, SCHEDULED) or dead (FAILED) tasks.
+struct PurgeQuery {
+  std::string task_type;              // "*" for all
+  std::vector<TaskStatus> statuses;   // of PENDING, SCHEDULED and FAILED
+  std::optional<std::string> tenant;  // absent: of all
+  bool dry_run = false;
+  int max_count = 10'000;
+};
+
+struct PurgeResult {
+  int64_t purged_count = 0;
+  std::vector<TaskRecord> purged;  // waiting ones as CANCELLED, without arguments; empty if dry_run
+  bool more = false;
+};
+
 struct CleanupQuery {
   absl::Time finished_before = absl::InfinitePast();  // or whose result's time is over
   bool dry_run = false;
@@ -133,6 +166,16 @@ struct StoreStats {
   int64_t held_bytes = 0;
 };
 
+// What other servers of the same store did. Called from any thread; never blocks.
+class StoreListener {
+ public:
+  virtual ~StoreListener() = default;
+  virtual void OnWork() = 0;  // tasks have begun to wait
+  virtual void OnEndedLease(const EndedLease& ended) = 0;
+  // News may have been missed: look at everything again.
+  virtual void OnGap() = 0;
+};
+
 class TaskStore {
  public:
   virtual ~TaskStore() = default;
@@ -140,7 +183,18 @@ class TaskStore {
   virtual std::string_view name() const = 0;  // "memory" or "redis"
   virtual bool durable() const = 0;
 
-  // One result per task. With `all_or_nothing` either all are accepted or none.
+  // A new task's id from a random UUID: a store that keeps tenants apart marks it, so that the id
+  // alone tells where the task is.
+  virtual std::string MakeTaskId(std::string uuid, std::string_view /*owner*/,
+                                 std::string_view /*tenant*/) const {
+    return uuid;
+  }
+
+  // One result per task. With `all_or_nothing` either all are accepted or none. ALREADY_EXISTS,
+  // reason UNIQUE_KEY_TAKEN, naming the task that has the key (with kReplace and kDebounce: that
+  // runs). A dependency that does not exist or is another's: INVALID_ARGUMENT; one that has ended
+  // otherwise than SUCCEEDED: FAILED_PRECONDITION, reason DEPENDENCY_FAILED. A task may depend on
+  // an earlier one of the same batch.
   virtual Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
       std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) = 0;
 
@@ -149,10 +203,15 @@ class TaskStore {
   virtual Async<absl::StatusOr<std::vector<bool>>> RenewSessions(
       std::span<const SessionLease> sessions, absl::Time now) = 0;
 
+  // A session that this server has not opened, with what it holds. NOT_FOUND when it is gone.
+  virtual Async<absl::StatusOr<StoredSession>> FindSession(std::string_view session_id,
+                                                           absl::Time now) = 0;
+
   // Up to `max_count` waiting tasks of these types, in the order they are to be started: tenants
-  // in turn, within a tenant by priority with aging. NOT_FOUND when the session is gone.
+  // in turn, within a tenant by priority with aging; within the types' limits, and of a tenant's
+  // tasks with one concurrency key one at a time. NOT_FOUND when the session is gone.
   virtual Async<absl::StatusOr<std::vector<TaskRecord>>> LeaseBatch(
-      std::string_view session_id, std::span<const std::string> task_types, int max_count,
+      std::string_view session_id, std::span<const LeaseType> types, int max_count,
       absl::Time now) = 0;
 
   virtual Async<absl::StatusOr<std::vector<Reported>>> FinishBatch(
@@ -178,17 +237,36 @@ class TaskStore {
                                                    double jitter) = 0;
   virtual Async<absl::StatusOr<CleanupResult>> Cleanup(const CleanupQuery& query,
                                                        absl::Time now) = 0;
+  // Removes tasks; a waiting one is CANCELLED for its owner and for those that depend on it.
+  virtual Async<absl::StatusOr<PurgeResult>> Purge(const PurgeQuery& query, absl::Time now) = 0;
 
   // Tasks of a paused type ("*": of all) are not leased. Answers all that are paused.
   virtual Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string_view task_type,
                                                                     bool paused) = 0;
   virtual Async<absl::StatusOr<StoreStats>> Stats() = 0;
 
+  // The outbox has so many parts, numbered from 0; a user's events are all in one. A part is
+  // forwarded by one server at a time: UNAVAILABLE, reason OUTBOX_TAKEN, while another does.
+  virtual int outbox_part_count() const { return 1; }
   // The oldest entries after `after_sequence`, in order; they stay until acknowledged.
-  virtual Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int64_t after_sequence,
+  virtual Async<absl::StatusOr<std::vector<OutboxEntry>>> ReadOutbox(int part,
+                                                                     int64_t after_sequence,
                                                                      int max_count) = 0;
   // Forgets all entries up to and with this one.
-  virtual Async<absl::Status> AckOutbox(int64_t up_to_sequence) = 0;
+  virtual Async<absl::Status> AckOutbox(int part, int64_t up_to_sequence) = 0;
+
+  // --- what servers of one store share. A store of one server has no use for any of it.
+
+  // From now until it is called with null. Not while another call is under way.
+  virtual void SetListener(StoreListener* /*listener*/) {}
+  // Tells the other servers that a lease has ended; the one with its worker cancels it.
+  virtual void AnnounceEndedLease(const EndedLease& /*ended*/) {}
+  // Small documents by (kind, name), such as task types and servers' figures; gone after `ttl`
+  // unless saved again. At most 64 KiB each.
+  virtual Async<absl::Status> SaveShared(std::string_view kind, std::string_view name,
+                                         std::string document, absl::Duration ttl) = 0;
+  virtual Async<absl::StatusOr<std::vector<std::pair<std::string, std::string>>>> LoadShared(
+      std::string_view kind) = 0;
 };
 
 }  // namespace slipstream::task_queue

@@ -55,7 +55,8 @@ Async<absl::StatusOr<Welcome>> WorkerSessions::Connect(Hello hello,
   welcome.session_id = random::Uuid7(deps_.clock, deps_.random);
   for (const auto& [task_id, epoch] : hello.held) welcome.lost_task_ids.push_back(task_id);
   const absl::Time now = deps_.clock.Now();
-  absl::Status opened = co_await deps_.store.OpenSession({welcome.session_id, now + times_.lease});
+  absl::Status opened =
+      co_await deps_.store.OpenSession({welcome.session_id, now + times_.lease, hello.user});
   if (!opened.ok()) co_return opened;
   {
     sync::MutexLock lock(mu_);
@@ -82,7 +83,7 @@ Async<bool> WorkerSessions::Resume(const Hello& hello, std::shared_ptr<WorkerSin
     auto it = sessions_.find(hello.session_id);
     if (it == sessions_.end() || it->second.user != hello.user) co_return false;
   }
-  const SessionLease lease{hello.session_id, now + times_.lease};
+  const SessionLease lease{hello.session_id, now + times_.lease, hello.user};
   const auto renewed = co_await deps_.store.RenewSessions({&lease, 1}, now);
   if (!renewed.ok() || !(*renewed)[0]) co_return false;
 
@@ -134,14 +135,14 @@ Async<void> WorkerSessions::Disconnect(std::string session_id, const WorkerSink*
     it->second.until = now + times_.grace;
   }
   // The lease is cut to the grace time, so that its tasks run elsewhere soon.
-  const SessionLease grace{session_id, now + times_.grace};
+  const SessionLease grace{session_id, now + times_.grace, ""};
   const auto renewed = co_await deps_.store.RenewSessions({&grace, 1}, now);
   deps_.logger.Info("worker disconnected", {{"session", session_id}, {"store", renewed.status()}});
 }
 
 Async<absl::Status> WorkerSessions::Heartbeat(std::string session_id) {
   const absl::Time now = deps_.clock.Now();
-  const SessionLease lease{session_id, now + times_.lease};
+  const SessionLease lease{session_id, now + times_.lease, ""};
   const auto renewed = co_await deps_.store.RenewSessions({&lease, 1}, now);
   if (!renewed.ok()) co_return renewed.status();
   if (!(*renewed)[0]) co_return SessionNotFound();
@@ -189,7 +190,7 @@ Async<int> WorkerSessions::Dispatch() {
 }
 
 Async<int> WorkerSessions::DispatchTo(std::string session_id) {
-  std::vector<std::string> task_types;
+  std::vector<LeaseType> task_types;
   int max = 0;
   {
     sync::MutexLock lock(mu_);
@@ -199,7 +200,7 @@ Async<int> WorkerSessions::DispatchTo(std::string session_id) {
     if (session.free() == 0) co_return 0;
     // Half of what is free, so that equal workers share a burst.
     max = std::clamp(session.free() / 2, 1, kMaxLeaseBatchCount);
-    task_types = session.task_types;
+    for (const std::string& name : session.task_types) task_types.push_back({name});
     session.leasing = true;
   }
   const absl::Time now = deps_.clock.Now();

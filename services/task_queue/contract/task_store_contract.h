@@ -45,10 +45,12 @@ class TaskStoreContract : public testing::TestWithParam<MakeStore> {
     return Await(store_->SubmitBatch({&task, 1}, false, now_)).value()[0];
   }
   void Open(const std::string& session) {
-    ASSERT_TRUE(Await(store_->OpenSession({session, now_ + absl::Seconds(15)})).ok());
+    ASSERT_TRUE(Await(store_->OpenSession({session, now_ + absl::Seconds(15), "worker"})).ok());
   }
   std::vector<TaskRecord> Lease(const std::string& session, int max = 1,
-                                std::vector<std::string> types = {"echo"}) {
+                                std::vector<std::string> names = {"echo"}) {
+    std::vector<LeaseType> types;
+    for (std::string& name : names) types.push_back({std::move(name)});
     auto leased = Await(store_->LeaseBatch(session, types, max, now_));
     EXPECT_TRUE(leased.ok()) << leased.status();
     return leased.ok() ? *leased : std::vector<TaskRecord>();
@@ -82,7 +84,7 @@ class TaskStoreContract : public testing::TestWithParam<MakeStore> {
   }
   std::vector<std::string> OutboxTypes() {
     std::vector<std::string> types;
-    const std::vector<OutboxEntry> entries = Await(store_->ReadOutbox(0, 1000)).value();
+    const std::vector<OutboxEntry> entries = Await(store_->ReadOutbox(0, 0, 1000)).value();
     for (const OutboxEntry& entry : entries) types.push_back(entry.type);
     return types;
   }
@@ -263,7 +265,8 @@ TEST_P(TaskStoreContract, RenewingASessionKeepsItsTasks) {
   Open("s1");
   Lease("s1");
   now_ += absl::Seconds(14);
-  const std::vector<SessionLease> renewals = {{"s1", now_ + absl::Seconds(15)}, {"gone", now_}};
+  const std::vector<SessionLease> renewals = {{"s1", now_ + absl::Seconds(15), ""},
+                                              {"gone", now_, ""}};
   EXPECT_THAT(Await(store_->RenewSessions(renewals, now_)).value(),
               testing::ElementsAre(true, false));
   now_ += absl::Seconds(14);
@@ -533,20 +536,20 @@ TEST_P(TaskStoreContract, TheOutboxKeepsOrderUntilAcknowledgedAndReplacesUnreadP
   const LeaseKey key = KeyOf(Lease("s1")[0]);
   Progress(key, 10);
   Progress(key, 20);
-  auto entries = Await(store_->ReadOutbox(0, 10)).value();
+  auto entries = Await(store_->ReadOutbox(0, 0, 10)).value();
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_EQ(entries[1].task.progress, 20);
   EXPECT_EQ(entries[1].task.args, nullptr) << "arguments never leave with an event";
   // What has been handed out does not change under its key.
   Progress(key, 30);
-  const auto again = Await(store_->ReadOutbox(0, 10)).value();
+  const auto again = Await(store_->ReadOutbox(0, 0, 10)).value();
   ASSERT_EQ(again.size(), 3u);
   EXPECT_EQ(again[1].idempotency_key, entries[1].idempotency_key);
   EXPECT_EQ(again[1].task.progress, 20);
   EXPECT_NE(again[2].idempotency_key, again[1].idempotency_key);
   EXPECT_LT(again[1].sequence, again[2].sequence);
-  ASSERT_TRUE(Await(store_->AckOutbox(again[1].sequence)).ok());
-  EXPECT_EQ(Await(store_->ReadOutbox(0, 10)).value().size(), 1u);
+  ASSERT_TRUE(Await(store_->AckOutbox(0, again[1].sequence)).ok());
+  EXPECT_EQ(Await(store_->ReadOutbox(0, 0, 10)).value().size(), 1u);
   EXPECT_EQ(Await(store_->Stats()).value().outbox_count, 1);
 }
 
@@ -571,7 +574,7 @@ TEST_P(TaskStoreContract, NothingIsLeasedToASessionThatHasEnded) {
   ASSERT_TRUE(Submit(Make("t1")).ok());
   Open("s1");
   now_ += absl::Seconds(15);
-  const std::vector<std::string> types = {"echo"};
+  const std::vector<LeaseType> types = {{"echo"}};
   EXPECT_TRUE(absl::IsNotFound(Await(store_->LeaseBatch("s1", types, 1, now_)).status()));
 }
 
