@@ -118,10 +118,18 @@ class TaskContext {
 using TaskHandler =
     std::function<Async<absl::StatusOr<TaskResult>>(const TaskArgs& args, TaskContext& context)>;
 
-// A type that the worker announces, and what runs it. Aliases belong to the type.
+// For a handler of microseconds that waits for nothing, which makes a coroutine of its own cost more
+// than its work. It runs on the worker's own loop: while it runs, no message of the queue is read,
+// cancels included.
+using InlineHandler =
+    std::function<absl::StatusOr<TaskResult>(const TaskArgs& args, TaskContext& context)>;
+
+// A type that the worker announces, and what runs it: one of the two handlers. Aliases belong to
+// the type.
 struct TaskRegistration {
   task_queue::v1::TaskType type;
   TaskHandler handler;
+  InlineHandler inline_handler = nullptr;
 };
 
 }  // namespace slipstream::worker_client

@@ -35,8 +35,8 @@ absl::Status Check(const WorkerOptions& options) {
   }
   std::set<std::string> names;
   for (const TaskRegistration& task : options.tasks) {
-    if (task.type.name().empty() || !task.handler) {
-      return absl::InvalidArgumentError("worker: each task type has a name and a handler");
+    if (task.type.name().empty() || !task.handler == !task.inline_handler) {
+      return absl::InvalidArgumentError("worker: each task type has a name and one handler");
     }
     if (!names.insert(task.type.name()).second) {
       return absl::InvalidArgumentError(
@@ -91,6 +91,15 @@ WorkRequest OutcomeOf(const LeaseKey& key, const TaskContext& context,
   return request;
 }
 
+absl::StatusOr<TaskResult> CallInline(const InlineHandler& handler, const TaskArgs& args,
+                                      TaskContext& context) {
+  try {
+    return handler(args, context);
+  } catch (const std::exception& e) {
+    return status::Error(absl::StatusCode::kInternal, "HANDLER_THREW", e.what());
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(WorkerOptions options,
@@ -104,7 +113,7 @@ Worker::Worker(WorkerOptions options, StreamFactory streams)
       streams_(std::move(streams)),
       session_(SessionOptions(options_)),
       scope_(options_.executor) {
-  for (const TaskRegistration& task : options_.tasks) handlers_[task.type.name()] = &task.handler;
+  for (const TaskRegistration& task : options_.tasks) handlers_[task.type.name()] = &task;
 }
 
 Worker::~Worker() { Stop(); }
@@ -300,6 +309,7 @@ Worker::Actions Worker::TakeTaskActions(absl::Duration now) {
 
 void Worker::Perform(Actions actions) {
   for (const auto& [context, reason] : actions.stop) context->Cancel(reason);
+  RunInline(&actions.start);
   for (const std::shared_ptr<Attempt>& attempt : actions.start) {
     scope_.Spawn([this, attempt] { return RunTask(attempt); });
   }
@@ -319,13 +329,36 @@ Async<void> Worker::RunTask(std::shared_ptr<Attempt> attempt) {
     result = status::Error(absl::StatusCode::kUnavailable, "UNKNOWN_TASK_TYPE",
                            "this worker does not run tasks of this type");
   } else {
-    result = co_await CallHandler(*handler->second, attempt->args, context);
+    result = co_await CallHandler(handler->second->handler, attempt->args, context);
   }
   WorkRequest outcome = OutcomeOf(key, context, std::move(result));
   {
     sync::MutexLock lock(mutex_);
     running_.erase(key);
     session_.Finish(key, std::move(outcome));
+  }
+  wake_.Notify();
+}
+
+void Worker::RunInline(std::vector<std::shared_ptr<Attempt>>* attempts) {
+  std::vector<std::pair<LeaseKey, WorkRequest>> outcomes;
+  std::erase_if(*attempts, [&](const std::shared_ptr<Attempt>& attempt) {
+    TaskContext& context = *attempt->context;
+    const auto handler = handlers_.find(context.info().task_type);
+    if (handler == handlers_.end() || !handler->second->inline_handler) return false;
+    LeaseKey key{context.info().task_id, context.info().lease_epoch};
+    WorkRequest outcome = OutcomeOf(
+        key, context, CallInline(handler->second->inline_handler, attempt->args, context));
+    outcomes.emplace_back(std::move(key), std::move(outcome));
+    return true;
+  });
+  if (outcomes.empty()) return;
+  {
+    sync::MutexLock lock(mutex_);
+    for (auto& [key, outcome] : outcomes) {
+      running_.erase(key);
+      session_.Finish(key, std::move(outcome));
+    }
   }
   wake_.Notify();
 }

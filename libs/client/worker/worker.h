@@ -98,6 +98,8 @@ class Worker {
   Actions TakeTaskActions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Actions actions);
   Async<void> RunTask(std::shared_ptr<Attempt> attempt);
+  // Those whose handlers are inline, one after the other; the rest stays in `attempts`.
+  void RunInline(std::vector<std::shared_ptr<Attempt>>* attempts);
   Async<absl::StatusOr<TaskResult>> CallHandler(const TaskHandler& handler, const TaskArgs& args,
                                                 TaskContext& context);
   void LogDisconnect(const absl::Status& status);
@@ -105,7 +107,7 @@ class Worker {
 
   const WorkerOptions options_;
   const StreamFactory streams_;
-  std::map<std::string, const TaskHandler*, std::less<>> handlers_;
+  std::map<std::string, const TaskRegistration*, std::less<>> handlers_;
   async::Event wake_;
   mutable sync::Mutex mutex_;
   sync::CondVar drained_signal_;

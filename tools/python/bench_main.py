@@ -1,0 +1,58 @@
+"""The command line of tools/bench."""
+
+import argparse
+import json
+import signal
+import sys
+
+import bench_queue
+from bench_processes import BenchError
+from suite import SuiteError
+
+DEFAULT_STORE = "memory"
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tools/bench", description="One benchmark, with its peer or limit in the same run.")
+    parser.add_argument("name", nargs="?", choices=sorted(bench_queue.BENCHES), metavar="NAME")
+    parser.add_argument("--list", action="store_true", help="name the benchmarks")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    parser.add_argument("--serve", action="store_true", help="start both sides and wait")
+    parser.add_argument("--tasks", type=int, help="how many (queue-backlog, queue-fairness: how "
+                                                  "many wait)")
+    parser.add_argument("--runs", type=int, help="how often each side is measured")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each timed measurement")
+    parser.add_argument("--store", choices=["redis", "memory"], default=DEFAULT_STORE)
+    parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
+    parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if not options.list and options.name is None:
+        parser.error("which benchmark? --list names them")
+    return options
+
+
+def main() -> None:
+    given = parse()
+    if given.list:
+        for name, bench in bench_queue.BENCHES.items():
+            print(f"{name:<18} {' '.join(bench.__doc__.split())}")
+        return
+    if given.check:
+        return
+    # So that the processes of a bench that is told to end are ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = bench_queue.Options(tasks=given.tasks, runs=given.runs, store=given.store,
+                                  seconds=given.seconds, keep=given.keep)
+    try:
+        if given.serve:
+            bench_queue.serve(given.name, options)
+            return
+        report = bench_queue.BENCHES[given.name](options)
+    except (BenchError, SuiteError) as error:
+        sys.exit(f"bench: {error}")
+    print(json.dumps(report.as_json(), indent=2) if given.json else report.as_table())
+
+
+if __name__ == "__main__":
+    main()
