@@ -1,6 +1,9 @@
 // TaskStore in this process's memory: the embedded default, and what Redis is measured against in
 // tests. Everything is lost when the process ends. Bounded by tasks, bytes, request ids and outbox.
 //
+// Tasks that depend on one that has ended are looked at after it: those it releases at once, up to
+// kMaxReleasedCount a call, the rest and those it cancels in Sweep.
+//
 // Thread safety: as TaskStore; one mutex, held for one batch at a time. No method ever waits.
 #ifndef SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
 #define SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
@@ -16,6 +19,7 @@
 #include <vector>
 
 #include "libs/sync/mutex.h"
+#include "services/task_queue/start_limits.h"
 #include "services/task_queue/task_store.h"
 #include "services/task_queue/waiting_tasks.h"
 
@@ -31,6 +35,8 @@ struct MemoryTaskStoreOptions {
 
 class MemoryTaskStore final : public TaskStore {
  public:
+  static constexpr int kMaxReleasedCount = 100;
+
   explicit MemoryTaskStore(MemoryTaskStoreOptions options)
       : options_(options), waiting_(options.aging_step) {}
 
@@ -90,33 +96,81 @@ class MemoryTaskStore final : public TaskStore {
     std::string fingerprint;
     absl::Time until;
   };
-  struct DepthIndex {
-    std::multiset<absl::Time> pending;  // since when
-    int64_t scheduled_count = 0;
-  };
   using Timer = std::tuple<absl::Time, uint64_t, Entry*>;
+  using Arrivals = std::map<uint64_t, Entry*>;
+  // Tasks of one type and priority.
+  struct Depth {
+    std::set<Timer> pending;  // by the time since when they wait
+    Arrivals scheduled;
+    Arrivals failed;
 
+    bool empty() const { return pending.empty() && scheduled.empty() && failed.empty(); }
+  };
+  // Tasks of one tenant with one concurrency key. The first of them is offered to workers while
+  // none runs; the others are parked here, so that no lease ever looks at them.
+  struct Concurrency {
+    int running_count = 0;
+    std::set<Timer> pending;
+    Entry* offered = nullptr;
+  };
+  // What a batch that is accepted whole or not at all has already taken.
+  struct BatchPlan {
+    std::map<std::string, std::string> request_fingerprints;
+    std::set<std::string> unique_keys;
+    std::set<std::string> task_ids;      // to be added
+    std::set<std::string> replaced_ids;  // to be cancelled
+  };
+
+  // --- submit (memory_submit.cc)
+  // What a submit that is not refused does.
+  struct Plan {
+    const Entry* known = nullptr;  // of the same request id: nothing is done
+    Entry* holder = nullptr;       // of the unique key, to be replaced or debounced
+    std::vector<std::string> waits_for;
+  };
+  absl::StatusOr<Plan> PlanSubmit(const NewTask& task, const BatchPlan* batch)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::StatusOr<const Entry*> FindRequest(const NewTask& task) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status PlanUnique(const NewTask& task, Plan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status PlanDependencies(const NewTask& task, const BatchPlan* batch, Plan& plan)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status PlanBatch(std::span<const NewTask> tasks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<Submitted> SubmitOne(const NewTask& task, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<bool> CheckSubmit(const NewTask& task, Submitted* known) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // --- leases (memory_lease.cc)
   // Finds the task under its lease; the fence of every report.
   absl::StatusOr<Entry*> FindLeased(const LeaseKey& lease, ReportKind kind, Reported& out)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Entry* Find(std::string_view task_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  // --- indexes and outbox (memory_task_store.cc)
+  Entry* Find(std::string_view task_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes the entry out of every index, lets `change` at the record, puts it back.
   template <class F>
   absl::Status Change(Entry& entry, F change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const bool was_final = task_state::IsFinal(entry.task.status);
     Unindex(entry);
     absl::Status status = change(entry.task);
     Index(entry);
+    if (!was_final && task_state::IsFinal(entry.task.status)) NoteEnd(entry.task);
     return status;
   }
   void Index(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unindex(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Offer(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Withdraw(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void OfferNext(const std::string& key, Concurrency& of) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Forget(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Announce(Entry& entry, std::string_view type) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // --- flows and what time does (memory_sweep.cc)
+  void NoteEnd(const TaskRecord& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // One task that waited for `dependency_id`, or null when none is left.
+  Entry* NextDependent(const std::string& dependency_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ReleaseDependents(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SweepFlows(absl::Time now, int max_count, SweepResult& result)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SweepSessions(absl::Time now, int max_count, SweepResult& result)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SweepTimers(absl::Time now, int max_count, double jitter, SweepResult& result)
@@ -134,17 +188,25 @@ class MemoryTaskStore final : public TaskStore {
 
   // Indexes over tasks_.
   WaitingTasks waiting_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, Concurrency> concurrency_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, Entry*> unique_ ABSL_GUARDED_BY(mu_);  // unfinished ones
+  // Tasks that wait, by what they wait for.
+  std::unordered_map<std::string, std::set<std::string>> dependents_ ABSL_GUARDED_BY(mu_);
   std::set<Timer> timers_ ABSL_GUARDED_BY(mu_);
   std::set<Timer> finished_ ABSL_GUARDED_BY(mu_);  // by the time they ended
-  std::unordered_map<std::string, std::map<uint64_t, Entry*>> by_owner_ ABSL_GUARDED_BY(mu_);
-  std::map<std::pair<std::string, TaskPriority>, DepthIndex> depths_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<std::string, Arrivals> by_owner_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, TaskPriority>, Depth> depths_ ABSL_GUARDED_BY(mu_);
   std::array<int64_t, kTaskStatusCount> by_status_ ABSL_GUARDED_BY(mu_) = {};
+  StartLimits limits_ ABSL_GUARDED_BY(mu_);
 
+  // Ended tasks whose dependents are still to be told, and whether they SUCCEEDED.
+  std::deque<std::pair<std::string, bool>> ended_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Time, std::string>> session_timers_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<std::string, KnownRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::set<std::pair<absl::Time, std::string>> request_timers_ ABSL_GUARDED_BY(mu_);
-  std::set<std::string> paused_ ABSL_GUARDED_BY(mu_);
+  std::set<std::string, std::less<>> paused_ ABSL_GUARDED_BY(mu_);
+  // Kept until they are saved again: a store of one server has nobody else's to grow old.
   std::map<std::pair<std::string, std::string>, std::string> shared_ ABSL_GUARDED_BY(mu_);
 
   std::deque<OutboxEntry> outbox_ ABSL_GUARDED_BY(mu_);

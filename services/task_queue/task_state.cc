@@ -189,6 +189,9 @@ bool DependencySucceeded(TaskRecord& task, std::string_view dependency_id, absl:
 }
 
 absl::Status DependencyFailed(TaskRecord& task, std::string_view dependency_id, absl::Time now) {
+  const bool waits = std::find(task.waits_for.begin(), task.waits_for.end(), dependency_id) !=
+                     task.waits_for.end();
+  if (!waits || task.status != TaskStatus::kScheduled) return Refused(task, TaskStatus::kCancelled);
   if (absl::Status moved = Move(task, TaskStatus::kCancelled, now); !moved.ok()) return moved;
   task.error = TaskFailure{
       kDependencyFailed,

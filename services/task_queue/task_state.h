@@ -71,7 +71,8 @@ absl::Status Debounce(TaskRecord& task, const NewTask& newer, absl::Time now);
 // One of the tasks it waits for has SUCCEEDED; SCHEDULED -> PENDING with the last one, when its
 // own time has come. Telling it twice changes nothing. False: it did not wait for that one.
 bool DependencySucceeded(TaskRecord& task, std::string_view dependency_id, absl::Time now);
-// One of the tasks it waits for has ended otherwise: SCHEDULED -> CANCELLED.
+// One of the tasks it waits for has ended otherwise: SCHEDULED -> CANCELLED. Refused when it does
+// not wait for that one (any more).
 absl::Status DependencyFailed(TaskRecord& task, std::string_view dependency_id, absl::Time now);
 
 // SCHEDULED -> PENDING, its time has come.

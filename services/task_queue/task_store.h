@@ -39,6 +39,17 @@ inline constexpr char kUniqueKeyTaken[] = "UNIQUE_KEY_TAKEN";
 inline constexpr absl::Duration kRequestIdTtl = absl::Hours(24);
 
 absl::Status TaskNotFound(std::string_view task_id);
+// RESOURCE_EXHAUSTED with a retry delay; `what` names the bound.
+absl::Status QueueFull(std::string_view what);
+// ALREADY_EXISTS: the request id was used for other content, or for a task that is forgotten.
+absl::Status RequestIdReused(std::string_view task_id);
+absl::Status RequestAlreadyDone(std::string_view task_id);
+// ALREADY_EXISTS, UNIQUE_KEY_TAKEN, with the id of the task that has the key.
+absl::Status UniqueKeyTaken(std::string_view task_id);
+// INVALID_ARGUMENT: none of the owner's tasks, whether it exists or not.
+absl::Status UnknownDependency(std::string_view task_id);
+// FAILED_PRECONDITION, DEPENDENCY_FAILED: one that has ended otherwise than SUCCEEDED.
+absl::Status DependencyEnded(std::string_view task_id, TaskStatus status);
 
 struct Submitted {
   TaskRecord task;

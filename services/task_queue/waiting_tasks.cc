@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
-
 namespace slipstream::task_queue {
 
 namespace {
-
-std::string TenantKey(const TaskRecord& task) {
-  return task.tenant.empty() ? absl::StrCat("user/", task.owner)
-                             : absl::StrCat("tenant/", task.tenant);
-}
 
 size_t LaneIndex(TaskPriority priority) {
   return static_cast<size_t>(std::clamp(static_cast<int>(priority), 1, 4) - 1);
@@ -26,17 +19,22 @@ int64_t Level(const TaskRecord& task, absl::Duration aging_step, absl::Time now)
 
 }  // namespace
 
+std::string TenantKey(std::string_view owner, std::string_view tenant) {
+  std::string key(tenant.empty() ? "user/" : "tenant/");
+  return key.append(tenant.empty() ? owner : tenant);
+}
+
 void WaitingTasks::Add(const TaskRecord& task, uint64_t order) {
-  const std::string key = TenantKey(task);
+  const std::string key = TenantKey(task.owner, task.tenant);
   auto [it, joined] = tenants_.try_emplace(key);
-  if (joined) it->second.pass = virtual_time_;
+  if (joined) it->second.pass = virtual_time_ + left_.erase(key);
   Lanes& lanes = it->second.types[task.task_type];
   if (lanes.size++ == 0) turns_[task.task_type].insert({it->second.pass, key});
   lanes.by_priority[LaneIndex(task.priority)].emplace(std::pair(task.ready_at, order), &task);
 }
 
 void WaitingTasks::Remove(const TaskRecord& task, uint64_t order) {
-  const std::string key = TenantKey(task);
+  const std::string key = TenantKey(task.owner, task.tenant);
   auto tenant = tenants_.find(key);
   if (tenant == tenants_.end()) return;
   auto type = tenant->second.types.find(task.task_type);
@@ -48,12 +46,15 @@ void WaitingTasks::Remove(const TaskRecord& task, uint64_t order) {
   turns->second.erase({tenant->second.pass, key});
   if (turns->second.empty()) turns_.erase(turns);
   tenant->second.types.erase(type);
-  if (tenant->second.types.empty()) tenants_.erase(tenant);
+  if (!tenant->second.types.empty()) return;
+  if (left_.size() >= kMaxLeftCount) left_.clear();
+  if (tenant->second.pass > virtual_time_) left_.insert(key);
+  tenants_.erase(tenant);
 }
 
-std::string WaitingTasks::Next(std::span<const std::string> task_types, absl::Time now) {
+std::string WaitingTasks::Next(std::span<const std::string_view> task_types, absl::Time now) {
   const std::pair<uint64_t, std::string>* turn = nullptr;
-  for (const std::string& type : task_types) {
+  for (const std::string_view type : task_types) {
     auto it = turns_.find(type);
     if (it == turns_.end()) continue;
     if (turn == nullptr || *it->second.begin() < *turn) turn = &*it->second.begin();
@@ -62,16 +63,20 @@ std::string WaitingTasks::Next(std::span<const std::string> task_types, absl::Ti
   const std::string key = turn->second;
   Tenant& tenant = tenants_.at(key);
   const TaskRecord* best = Best(tenant, task_types, now);
-  virtual_time_ = tenant.pass;
+  if (tenant.pass > virtual_time_) {
+    virtual_time_ = tenant.pass;
+    left_.clear();
+  }
   Charge(key, tenant);
   return best->task_id;
 }
 
-const TaskRecord* WaitingTasks::Best(const Tenant& tenant, std::span<const std::string> task_types,
+const TaskRecord* WaitingTasks::Best(const Tenant& tenant,
+                                     std::span<const std::string_view> task_types,
                                      absl::Time now) const {
   const TaskRecord* best = nullptr;
   std::pair<int64_t, absl::Time> best_rank;
-  for (const std::string& type : task_types) {
+  for (const std::string_view type : task_types) {
     auto it = tenant.types.find(type);
     if (it == tenant.types.end()) continue;
     for (const Lane& lane : it->second.by_priority) {
@@ -91,9 +96,9 @@ void WaitingTasks::Charge(const std::string& key, Tenant& tenant) {
   for (const auto& [type, lanes] : tenant.types) {
     auto& turns = turns_[type];
     turns.erase({tenant.pass, key});
-    turns.insert({tenant.pass + 1, key});
+    turns.insert({virtual_time_ + 1, key});
   }
-  ++tenant.pass;
+  tenant.pass = virtual_time_ + 1;
 }
 
 }  // namespace slipstream::task_queue

@@ -2,8 +2,10 @@
 //
 // Tenants take turns by stride scheduling (Waldspurger and Weihl, 1995) with equal shares: each has
 // a pass that grows by one per task started, the lowest goes next, and a tenant that begins to wait
-// joins at the pass served last. So one tenant's million tasks delay another's single task by one
-// start. Users without a tenant each count as one.
+// joins at the pass served last, or after it when it was just served. So one tenant's million tasks
+// delay another's single task by one start, whoever submits one by one is no better off, and who
+// could not be served for a while has no claim to more than its turn. Users without a tenant each
+// count as one.
 //
 // Aging raises a task by one priority for each `aging_step` it has waited, at most to URGENT; tasks
 // of one level go by age. So a LOW task waits behind its own tenant's newer tasks for at most three
@@ -20,6 +22,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 
@@ -27,6 +30,9 @@
 #include "services/task_queue/task.h"
 
 namespace slipstream::task_queue {
+
+// Whose turn and whose concurrency key it is: the tenant, or the user without one.
+std::string TenantKey(std::string_view owner, std::string_view tenant);
 
 class WaitingTasks {
  public:
@@ -38,7 +44,7 @@ class WaitingTasks {
   void Remove(const TaskRecord& task, uint64_t order);
 
   // The id of the task to start next, or empty; charges its tenant's turn. The caller removes it.
-  std::string Next(std::span<const std::string> task_types, absl::Time now);
+  std::string Next(std::span<const std::string_view> task_types, absl::Time now);
 
  private:
   // (since when it waits, order of arrival) -> task
@@ -52,15 +58,18 @@ class WaitingTasks {
     std::map<std::string, Lanes, std::less<>> types;
   };
 
-  const TaskRecord* Best(const Tenant& tenant, std::span<const std::string> task_types,
+  const TaskRecord* Best(const Tenant& tenant, std::span<const std::string_view> task_types,
                          absl::Time now) const;
   void Charge(const std::string& key, Tenant& tenant);
 
+  static constexpr size_t kMaxLeftCount = 10'000;
+
   const absl::Duration aging_step_;
-  uint64_t virtual_time_ = 0;  // pass of the tenant served last
+  uint64_t virtual_time_ = 0;   // the highest pass served; never goes back
+  std::set<std::string> left_;  // tenants that were served at it and have nothing waiting now
   std::unordered_map<std::string, Tenant> tenants_;
   // type -> (pass, tenant), for each tenant with a waiting task of that type
-  std::unordered_map<std::string, std::set<std::pair<uint64_t, std::string>>> turns_;
+  std::map<std::string, std::set<std::pair<uint64_t, std::string>>, std::less<>> turns_;
 };
 
 }  // namespace slipstream::task_queue
