@@ -40,7 +40,7 @@ class LoadTest : public testing::Test {
 TEST_F(LoadTest, DefaultsFillEverySettingAndAreInRange) {
   const auto loaded = Load({});
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(loaded->config.task_queue().lease_ms(), 15000);
+  EXPECT_EQ(loaded->config.task_queue().lease_ms(), 4000);
   EXPECT_EQ(loaded->config.cache().ttl().llm_response_s(), 1800);
   EXPECT_EQ(loaded->config.logging().level(), v1::LoggingConfig::INFO);
   EXPECT_EQ(loaded->config.auth().allowed_algorithms_size(), 4);
@@ -163,7 +163,7 @@ TEST_F(LoadTest, SecretsAreShownNowhere) {
   EXPECT_NE(loaded->print->find("redis_url: \"***\""), std::string::npos);
   v1::Config parsed;  // what is printed can be read again
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(*loaded->print, &parsed));
-  EXPECT_EQ(parsed.task_queue().lease_ms(), 15000);
+  EXPECT_EQ(parsed.task_queue().lease_ms(), 4000);
 }
 
 TEST_F(LoadTest, SecretFilesMustBeReadable) {
@@ -179,7 +179,7 @@ TEST_F(LoadTest, SecretFilesMustBeReadable) {
 
 TEST_F(LoadTest, SettingsThatContradictEachOtherAreRefused) {
   EXPECT_EQ(Error({"--task_queue.lease_ms=1000"}),
-            "configuration: task_queue.lease_ms is 1000; allowed: at least 15000, which is three "
+            "configuration: task_queue.lease_ms is 1000; allowed: at least 3000, which is three "
             "times task_queue.heartbeat_interval_ms");
   EXPECT_NE(Error({"--edge.cors_allowed_origins=*"}), "no error");
   EXPECT_EQ(Error({"--edge.cors_allowed_origins=https://a.example,http://localhost:3000"}),

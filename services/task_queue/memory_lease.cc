@@ -17,7 +17,7 @@ ReportKind KindOf(const FinishRequest& request) {
 
 // --- sessions and leases
 
-Async<absl::Status> MemoryTaskStore::OpenSession(SessionLease session) {
+Async<absl::Status> MemoryTaskStore::OpenSession(SessionLease session, absl::Time /*now*/) {
   sync::MutexLock lock(mu_);
   Session& kept = sessions_[session.session_id];
   session_timers_.erase({kept.until, session.session_id});

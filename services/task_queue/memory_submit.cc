@@ -38,17 +38,20 @@ absl::Status MemoryTaskStore::PlanUnique(const NewTask& task, Plan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status MemoryTaskStore::PlanDependencies(const NewTask& task, const BatchPlan* batch,
+absl::Status MemoryTaskStore::PlanDependencies(const NewTask& task, const BatchPlan& batch,
                                                Plan& plan) {
-  for (const std::string& id : task.depends_on) {
-    if (batch != nullptr && batch->task_ids.contains(id)) continue;
+  for (const std::string& named : task.depends_on) {
+    auto alias = batch.aliases.find(named);
+    const std::string& id = alias == batch.aliases.end() ? named : alias->second;
+    plan.depends_on.push_back(id);
+    if (batch.task_ids.contains(id)) continue;
     const Entry* on = Find(id);
     // Another's task and no task are the same answer.
     if (on == nullptr || on->task.owner != task.owner || on->task.tenant != task.tenant) {
-      return UnknownDependency(id);
+      return UnknownDependency(named);
     }
     const bool replaced =
-        on == plan.holder || (batch != nullptr && batch->replaced_ids.contains(id));
+        on == plan.holder || batch.replaced_ids.contains(id);
     if (replaced) return DependencyEnded(id, TaskStatus::kCancelled);
     if (on->task.status == TaskStatus::kSucceeded) continue;
     if (task_state::IsFinal(on->task.status)) return DependencyEnded(id, on->task.status);
@@ -58,7 +61,7 @@ absl::Status MemoryTaskStore::PlanDependencies(const NewTask& task, const BatchP
 }
 
 absl::StatusOr<MemoryTaskStore::Plan> MemoryTaskStore::PlanSubmit(const NewTask& task,
-                                                                  const BatchPlan* batch) {
+                                                                  const BatchPlan& batch) {
   Plan plan;
   if (!task.request_id.empty()) {
     auto known = FindRequest(task);
@@ -91,13 +94,20 @@ absl::Status MemoryTaskStore::PlanBatch(std::span<const NewTask> tasks) {
   BatchPlan batch;
   int64_t batch_bytes = bytes_;
   for (const NewTask& task : tasks) {
-    auto plan = PlanSubmit(task, &batch);
+    auto plan = PlanSubmit(task, batch);
     if (!plan.ok()) return plan.status();
-    if (plan->known != nullptr) continue;
+    if (plan->known != nullptr) {
+      batch.aliases[task.task_id] = plan->known->task.task_id;
+      continue;
+    }
     if (!task.request_id.empty()) {
-      auto [seen, first] = batch.request_fingerprints.emplace(RequestKeyOf(task), task.fingerprint);
-      if (!first && seen->second != task.fingerprint) return RequestIdReused("of this batch");
-      if (!first) continue;
+      auto [seen, first] = batch.requests.emplace(RequestKeyOf(task), &task);
+      const NewTask& earlier = *seen->second;
+      if (earlier.fingerprint != task.fingerprint) return RequestIdReused(earlier.task_id);
+      if (!first) {
+        batch.aliases[task.task_id] = earlier.task_id;
+        continue;
+      }
     }
     if (!task.unique_key.empty() &&
         !batch.unique_keys.insert(UniqueKeyOf(task.owner, task.tenant, task.unique_key)).second) {
@@ -106,19 +116,25 @@ absl::Status MemoryTaskStore::PlanBatch(std::span<const NewTask> tasks) {
     if (plan->holder != nullptr && task.unique_policy == UniquePolicy::kReplace) {
       batch.replaced_ids.insert(plan->holder->task.task_id);
     }
-    batch.task_ids.insert(task.task_id);
+    if (plan->holder != nullptr && task.unique_policy == UniquePolicy::kDebounce) {
+      batch.aliases[task.task_id] = plan->holder->task.task_id;
+    } else {
+      batch.task_ids.insert(task.task_id);
+    }
     batch_bytes += SizeOf(task.args);
   }
   return batch_bytes > options_.max_bytes ? QueueFull("memory for arguments") : absl::OkStatus();
 }
 
-absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, absl::Time now) {
-  absl::StatusOr<Plan> plan = PlanSubmit(task, nullptr);
+absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, BatchPlan& batch,
+                                                     absl::Time now) {
+  absl::StatusOr<Plan> plan = PlanSubmit(task, batch);
   if (!plan.ok()) return plan.status();
   Submitted out;
   if (plan->known != nullptr) {
     out.task = plan->known->task;
     out.duplicate = true;
+    batch.aliases[task.task_id] = out.task.task_id;
     return out;
   }
   if (plan->holder != nullptr) {
@@ -132,6 +148,7 @@ absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, absl::
     if (!changed.ok()) return changed;
     if (out.debounced) {
       out.task = holder.task;
+      batch.aliases[task.task_id] = out.task.task_id;
     } else {
       Announce(holder, task_state::EventType(holder.task));
       out.replaced = holder.task;
@@ -140,6 +157,7 @@ absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, absl::
   if (!out.debounced) {
     Entry& entry = tasks_[task.task_id];
     entry.task = task_state::Create(task, now, std::move(plan->waits_for));
+    entry.task.depends_on = std::move(plan->depends_on);
     entry.order = next_order_++;
     Index(entry);
     by_owner_[task.owner].emplace(entry.order, &entry);
@@ -164,7 +182,8 @@ Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> MemoryTaskStore::S
       co_return results;
     }
   }
-  for (const NewTask& task : tasks) results.push_back(SubmitOne(task, now));
+  BatchPlan batch;
+  for (const NewTask& task : tasks) results.push_back(SubmitOne(task, batch, now));
   co_return results;
 }
 

@@ -140,16 +140,7 @@ void MemoryTaskStore::SweepOne(Entry& entry, absl::Time now, double jitter, Swee
   const absl::Status changed = Change(entry, [&](TaskRecord& task) {
     if (was == TaskStatus::kScheduled) return task_state::MakeReady(task, now);
     if (was == TaskStatus::kPending) return task_state::Expire(task, now);
-    const task_state::Failure overdue{
-        {task_state::kDeadlineExceeded,
-         absl::StrCat("attempt ", task.attempt, " did not end within ",
-                      absl::FormatDuration(task.attempt_deadline),
-                      "; allow more time or give it less to do"),
-         true},
-        absl::ZeroDuration(),
-        std::nullopt,
-        jitter,
-        false};
+    const task_state::Failure overdue = task_state::Overdue(task, jitter);
     return task_state::FailAttempt(task, overdue, options_.retry, now);
   });
   if (!changed.ok()) return;

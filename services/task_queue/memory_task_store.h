@@ -45,7 +45,7 @@ class MemoryTaskStore final : public TaskStore {
 
   Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
       std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) override;
-  Async<absl::Status> OpenSession(SessionLease session) override;
+  Async<absl::Status> OpenSession(SessionLease session, absl::Time now) override;
   Async<absl::StatusOr<std::vector<bool>>> RenewSessions(std::span<const SessionLease> sessions,
                                                          absl::Time now) override;
   Async<absl::StatusOr<StoredSession>> FindSession(std::string_view session_id,
@@ -113,9 +113,12 @@ class MemoryTaskStore final : public TaskStore {
     std::set<Timer> pending;
     Entry* offered = nullptr;
   };
-  // What a batch that is accepted whole or not at all has already taken.
+  // What the earlier tasks of a batch have come to, or will.
   struct BatchPlan {
-    std::map<std::string, std::string> request_fingerprints;
+    // Of those that stand for a task that was there before: duplicates and debounced ones.
+    std::map<std::string, std::string, std::less<>> aliases;
+    // The rest only while a batch that is accepted whole or not at all is planned.
+    std::map<std::string, const NewTask*> requests;
     std::set<std::string> unique_keys;
     std::set<std::string> task_ids;      // to be added
     std::set<std::string> replaced_ids;  // to be cancelled
@@ -126,17 +129,18 @@ class MemoryTaskStore final : public TaskStore {
   struct Plan {
     const Entry* known = nullptr;  // of the same request id: nothing is done
     Entry* holder = nullptr;       // of the unique key, to be replaced or debounced
+    std::vector<std::string> depends_on;  // without aliases
     std::vector<std::string> waits_for;
   };
-  absl::StatusOr<Plan> PlanSubmit(const NewTask& task, const BatchPlan* batch)
+  absl::StatusOr<Plan> PlanSubmit(const NewTask& task, const BatchPlan& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::StatusOr<const Entry*> FindRequest(const NewTask& task) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status PlanUnique(const NewTask& task, Plan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::Status PlanDependencies(const NewTask& task, const BatchPlan* batch, Plan& plan)
+  absl::Status PlanDependencies(const NewTask& task, const BatchPlan& batch, Plan& plan)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status PlanBatch(std::span<const NewTask> tasks) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  absl::StatusOr<Submitted> SubmitOne(const NewTask& task, absl::Time now)
+  absl::StatusOr<Submitted> SubmitOne(const NewTask& task, BatchPlan& batch, absl::Time now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // --- leases (memory_lease.cc)

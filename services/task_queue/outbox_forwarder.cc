@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "libs/status/status.h"
 #include "services/task_queue/task_state.h"
 
 namespace slipstream::task_queue {
@@ -14,7 +15,7 @@ absl::Duration OutboxForwarder::NextBackoff() {
 
 Async<OutboxForwarder::StepResult> OutboxForwarder::Step() {
   StepResult result;
-  auto entries = co_await deps_.store.ReadOutbox(0, 0, kMaxBatchCount);
+  auto entries = co_await deps_.store.ReadOutbox(part_, 0, kMaxBatchCount);
   absl::Status delivered = entries.status();
   if (entries.ok()) {
     if (entries->empty()) co_return result;
@@ -23,7 +24,11 @@ Async<OutboxForwarder::StepResult> OutboxForwarder::Step() {
     if (absl::IsInvalidArgument(delivered)) delivered = co_await PublishOneByOne(*entries);
   }
   if (delivered.ok()) {
-    delivered = co_await deps_.store.AckOutbox(0, entries->back().sequence);
+    delivered = co_await deps_.store.AckOutbox(part_, entries->back().sequence);
+  }
+  if (status::Reason(delivered) == kOutboxTaken) {
+    result.wait = kTakenWait;
+    co_return result;
   }
   if (!delivered.ok()) {
     result.wait = NextBackoff();

@@ -1,5 +1,5 @@
-// OutboxForwarder: brings every change of state from the store's outbox to the notification
-// service.
+// OutboxForwarder: brings every change of state from one part of the store's outbox to the
+// notification service.
 //
 // At least once by acknowledging after delivery, exactly once at the receiver by the entries'
 // idempotency keys; in the outbox's order, so a user's events never overtake one another. A failure
@@ -24,6 +24,8 @@ class OutboxForwarder {
   static constexpr int kMaxBatchCount = 128;
   static constexpr absl::Duration kMinBackoff = absl::Milliseconds(100);
   static constexpr absl::Duration kMaxBackoff = absl::Seconds(5);
+  // Another server forwards the part; so soon this one takes over when that one is gone.
+  static constexpr absl::Duration kTakenWait = absl::Seconds(1);
 
   struct Deps {
     TaskStore& store;
@@ -32,7 +34,7 @@ class OutboxForwarder {
     QueueSeries series;
     logging::Logger logger;
   };
-  explicit OutboxForwarder(Deps deps) : deps_(std::move(deps)) {}
+  explicit OutboxForwarder(Deps deps, int part = 0) : deps_(std::move(deps)), part_(part) {}
 
   struct StepResult {
     int delivered_count = 0;
@@ -46,6 +48,7 @@ class OutboxForwarder {
   absl::Duration NextBackoff();
 
   const Deps deps_;
+  const int part_;
   int failures_count_ = 0;  // in a row
 };
 

@@ -1,42 +1,41 @@
-// QueueFigures: what happened in the last minutes, for GetQueueStats and the metrics.
+// QueueFigures: what happened here in the last minutes, for GetQueueStats and the metrics.
 //
-// Counts are kept per second over kFiguresWindow; percentiles are over the latest
-// kMaxSamplesCount measurements of it. Failure groups are kept since start, bounded.
+// Counts and times are kept in slots of kFiguresSlot over kFiguresWindow, so that a measurement
+// costs the same however many there are, and those of all servers add up (FiguresSum). Failure
+// groups are kept since start, bounded.
 //
-// Thread safety: all methods from any thread.
+// Thread safety: all methods from any thread. What comes in batches takes the lock once a batch.
 #ifndef SERVICES_TASK_QUEUE_QUEUE_FIGURES_H_
 #define SERVICES_TASK_QUEUE_QUEUE_FIGURES_H_
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "libs/sync/mutex.h"
+#include "services/task_queue/log_histogram.h"
 #include "services/task_queue/task.h"
 #include "services/task_queue/task_queue_metrics.h"
 
 namespace slipstream::task_queue {
 
+inline constexpr absl::Duration kFiguresSlot = absl::Seconds(10);
 inline constexpr absl::Duration kFiguresWindow = absl::Minutes(5);
-inline constexpr size_t kMaxSamplesCount = 1024;
+inline constexpr size_t kFiguresSlotsCount = 30;
 inline constexpr size_t kMaxFailureGroupsCount = 100;
-
-struct Distribution {
-  int64_t count = 0;
-  double p50_ms = 0, p95_ms = 0, p99_ms = 0, max_ms = 0;
-};
 
 struct FailureGroup {
   std::string task_type;
   std::string reason;
   int64_t count = 0;
   absl::Time first_at, last_at;
-  std::string example_task_id;
+  std::string example_task_id;  // of the last one
 };
 
 struct Figures {
@@ -49,37 +48,48 @@ struct Figures {
   int64_t stale_refused_count = 0;     // since start
 };
 
+// Figures of one server or of several together.
+struct FiguresSum {
+  double submitted_per_second = 0, finished_per_second = 0;
+  int64_t finished = 0, succeeded = 0, leased = 0, retried = 0;
+  LogHistogram waits, runs;
+  std::map<std::pair<std::string, std::string>, FailureGroup> failures;  // by type and reason
+  int64_t stale_refused_count = 0;
+
+  void Add(const FiguresSum& other);
+  void Add(const FailureGroup& group);  // beyond kMaxFailureGroupsCount new ones are left out
+  Figures Read() const;
+};
+
 class QueueFigures {
  public:
   QueueFigures(QueueSeries series, absl::Time now) : series_(std::move(series)), started_at_(now) {}
 
-  void Submitted(const TaskRecord& task, absl::Time now);
+  void Submitted(std::string_view task_type, int64_t count, absl::Time now);
   void Refused(std::string_view reason);
-  void Leased(const TaskRecord& task, absl::Time now);
-  // After a change that ended an attempt or the task; `task` is the record after it.
-  void Ended(const TaskRecord& task, absl::Time now);
+  void Leased(std::span<const TaskRecord> tasks, absl::Time now);
+  // After changes that ended an attempt or the task; the records are those after it. Others are
+  // passed over.
+  void Ended(std::span<const TaskRecord> tasks, absl::Time now);
   void LeaseLost(std::string_view reason);
-  void StaleRefused();
+  void StaleRefused(int64_t count);
 
-  Figures Read(absl::Time now) const;
+  FiguresSum Sum(absl::Time now) const;
 
  private:
-  struct Second {
-    int64_t at = -1;  // Unix seconds
+  struct Slot {
+    int64_t at = -1;  // number of the slot since 1970
     int64_t submitted = 0, finished = 0, succeeded = 0, leased = 0, retried = 0;
+    LogHistogram waits, runs;
   };
-  using Samples = std::deque<std::pair<absl::Time, double>>;  // when, milliseconds
 
-  Second& At(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  static void AddSample(Samples& samples, absl::Time now, absl::Duration value);
-  static Distribution Distribute(const Samples& samples, absl::Time since);
+  Slot& At(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void NoteFailure(const TaskRecord& task, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const QueueSeries series_;
   const absl::Time started_at_;
   mutable sync::Mutex mu_;
-  std::array<Second, 300> seconds_ ABSL_GUARDED_BY(mu_) = {};
-  Samples waits_ ABSL_GUARDED_BY(mu_);
-  Samples runs_ ABSL_GUARDED_BY(mu_);
+  std::array<Slot, kFiguresSlotsCount> slots_ ABSL_GUARDED_BY(mu_) = {};
   std::map<std::pair<std::string, std::string>, FailureGroup> failures_ ABSL_GUARDED_BY(mu_);
   int64_t stale_refused_count_ ABSL_GUARDED_BY(mu_) = 0;
 };

@@ -22,6 +22,8 @@ constexpr size_t kMaxRequestIdBytes = 128;
 constexpr size_t kMaxLabelsCount = 16;
 constexpr size_t kMaxLabelKeyBytes = 63;
 constexpr size_t kMaxLabelValueBytes = 256;
+constexpr size_t kMaxKeyBytes = 256;
+constexpr size_t kMaxDependenciesCount = 100;
 
 bool IsPrintableAscii(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
@@ -49,6 +51,18 @@ absl::Status CheckBounds(const SubmitSpec& spec, absl::Time now) {
   if (spec.result_ttl_ms != 0 &&
       (spec.result_ttl_ms < kMinResultTtlMs || spec.result_ttl_ms > kMaxResultTtlMs)) {
     return status::FieldError("result_ttl_ms", "must be 1,000-604,800,000 (7 days), or 0");
+  }
+  if (spec.unique_key.size() > kMaxKeyBytes) {
+    return status::FieldError("unique_key", "may have at most 256 bytes");
+  }
+  if (spec.unique_policy < 0 || spec.unique_policy > static_cast<int>(UniquePolicy::kDebounce)) {
+    return status::FieldError("unique_policy", "must be REJECT, REPLACE or DEBOUNCE");
+  }
+  if (spec.concurrency_key.size() > kMaxKeyBytes) {
+    return status::FieldError("concurrency_key", "may have at most 256 bytes");
+  }
+  if (spec.depends_on.size() > kMaxDependenciesCount) {
+    return status::FieldError("depends_on", "may name at most 100 tasks");
   }
   if (spec.labels.size() > kMaxLabelsCount) {
     return status::FieldError("labels", "may be at most 16");
@@ -125,6 +139,9 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
   task.attempt_deadline = OrDefault(deadline, type_deadline);
   task.result_ttl = OrDefault(absl::Milliseconds(spec.result_ttl_ms), limits.default_result_ttl);
   task.labels = spec.labels;
+  task.unique_key = spec.unique_key;
+  if (spec.unique_policy != 0) task.unique_policy = static_cast<UniquePolicy>(spec.unique_policy);
+  task.concurrency_key = spec.concurrency_key;
   return task;
 }
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -33,6 +34,10 @@ struct SubmitSpec {
   int deadline_ms = 0;
   int64_t result_ttl_ms = 0;
   std::map<std::string, std::string> labels;
+  std::string unique_key;
+  int unique_policy = 0;
+  std::string concurrency_key;
+  std::vector<std::string> depends_on;  // ids, or "#n" for entry n of the same bulk submit
   std::string not_built_feature;  // the name of an option used that this build does not have
 };
 
@@ -43,7 +48,7 @@ struct SubmitLimits {
   absl::Duration default_result_ttl = absl::Hours(1);
 };
 
-// The task without its id, which the engine gives.
+// The task without its id and what it depends on, which the engine gives.
 absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec,
                                     const TaskTypeRegistry& registry, const SubmitLimits& limits,
                                     absl::Time now);

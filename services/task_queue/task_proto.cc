@@ -19,9 +19,6 @@ void SetTime(const std::optional<absl::Time>& time,
 
 // The name of the first option used that this build does not have, or "".
 std::string NotBuiltFeature(const v1::SubmitTaskRequest& request) {
-  if (!request.unique_key().empty()) return "unique_key of a submit";
-  if (request.depends_on_size() > 0) return "depends_on of a submit";
-  if (!request.concurrency_key().empty()) return "concurrency_key of a submit";
   if (request.webhook_ids_size() > 0) return "webhook_ids of a submit";
   return "";
 }
@@ -69,7 +66,9 @@ void AddDepths(const StoreStats& stats, absl::Time now, const std::string& task_
 }
 
 void AddWorkers(const std::vector<SessionInfo>& workers, v1::QueueStats* out) {
+  constexpr int kMaxWorkersCount = 1'000;
   for (const SessionInfo& worker : workers) {
+    if (out->workers_size() >= kMaxWorkersCount) break;
     auto* added = out->add_workers();
     added->set_session_id(worker.session_id);
     added->set_worker_name(worker.worker_name);
@@ -79,6 +78,7 @@ void AddWorkers(const std::vector<SessionInfo>& workers, v1::QueueStats* out) {
     *added->mutable_connected_at() = timestamp::FromTime(worker.connected_at);
     *added->mutable_last_heartbeat_at() = timestamp::FromTime(worker.last_heartbeat_at);
     added->set_draining(worker.draining);
+    added->set_held_count(worker.held_count);
   }
 }
 
@@ -118,6 +118,7 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   out->set_tenant(task.tenant);
   out->set_correlation_id(task.correlation_id);
   out->set_durable(durable);
+  for (const std::string& id : task.depends_on) out->add_depends_on(id);
   for (const auto& [key, value] : task.labels) (*out->mutable_labels())[key] = value;
   if (task.usage) {
     out->mutable_usage()->set_cost_usd_micros(task.usage->cost_usd_micros);
@@ -184,6 +185,7 @@ void ToProto(const QueueReport& report, absl::Time now, const std::string& task_
   out->set_outbox_count(report.store.outbox_count);
   out->set_stale_refused_count(report.figures.stale_refused_count);
   out->set_store(std::string(report.store_name));
+  out->set_degraded(report.degraded);
 }
 
 SubmitSpec FromProto(const v1::SubmitTaskRequest& request) {
@@ -202,6 +204,10 @@ SubmitSpec FromProto(const v1::SubmitTaskRequest& request) {
   spec.deadline_ms = request.deadline_ms();
   spec.result_ttl_ms = request.result_ttl_ms();
   spec.labels.insert(request.labels().begin(), request.labels().end());
+  spec.unique_key = request.unique_key();
+  spec.unique_policy = request.unique_policy();
+  spec.concurrency_key = request.concurrency_key();
+  spec.depends_on.assign(request.depends_on().begin(), request.depends_on().end());
   spec.not_built_feature = NotBuiltFeature(request);
   return spec;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "services/task_queue/server_figures.h"
 
 namespace slipstream::task_queue {
 
@@ -20,67 +21,6 @@ absl::Status CheckTaskId(const std::string& task_id) {
 }
 
 }  // namespace
-
-absl::Status TaskQueueEngine::CheckAccepting() const {
-  if (!draining_.load(std::memory_order_acquire)) return absl::OkStatus();
-  return status::WithRetryAfter(
-      status::Error(absl::StatusCode::kUnavailable, "DRAINING",
-                    "this queue server is going away; submit again after the delay given"),
-      absl::Seconds(1));
-}
-
-Async<absl::StatusOr<TaskRecord>> TaskQueueEngine::Submit(const Caller& caller,
-                                                          const SubmitSpec& spec) {
-  const std::vector<SubmitSpec> specs(1, spec);
-  auto results = co_await SubmitMany(caller, specs, false);
-  if (!results.ok()) co_return results.status();
-  co_return std::move((*results)[0]);
-}
-
-Async<absl::StatusOr<std::vector<absl::StatusOr<TaskRecord>>>> TaskQueueEngine::SubmitMany(
-    const Caller& caller, const std::vector<SubmitSpec>& specs, bool all_or_nothing) {
-  if (absl::Status accepting = CheckAccepting(); !accepting.ok()) co_return accepting;
-  if (specs.empty() || specs.size() > kMaxBulkCount) {
-    co_return status::FieldError("tasks", "must be 1-100");
-  }
-  const absl::Time now = deps_.clock.Now();
-  std::vector<absl::StatusOr<TaskRecord>> results(specs.size());
-  std::vector<NewTask> accepted;
-  std::vector<size_t> places;  // of `accepted` in `results`
-  for (size_t i = 0; i < specs.size(); ++i) {
-    auto task = CheckSubmit(caller, specs[i], deps_.registry, limits_, now);
-    if (!task.ok()) {
-      results[i] = task.status();
-      deps_.figures.Refused(status::Reason(task.status()));
-      continue;
-    }
-    task->task_id = random::Uuid7(deps_.clock, deps_.random);
-    places.push_back(i);
-    accepted.push_back(*std::move(task));
-  }
-  if (all_or_nothing && accepted.size() < specs.size()) {
-    for (const size_t place : places) {
-      results[place] = status::Error(absl::StatusCode::kFailedPrecondition, "ALL_OR_NOTHING",
-                                     "not accepted because another entry was refused");
-    }
-    co_return results;
-  }
-  if (accepted.empty()) co_return results;
-  auto stored = co_await deps_.store.SubmitBatch(accepted, all_or_nothing, now);
-  if (!stored.ok()) co_return stored.status();
-  for (size_t i = 0; i < stored->size(); ++i) {
-    absl::StatusOr<Submitted>& one = (*stored)[i];
-    if (!one.ok()) {
-      deps_.figures.Refused(status::Reason(one.status()));
-      results[places[i]] = one.status();
-      continue;
-    }
-    if (!one->duplicate) deps_.figures.Submitted(one->task, now);
-    results[places[i]] = std::move(one->task);
-  }
-  deps_.signals.work().Notify();
-  co_return results;
-}
 
 Async<absl::StatusOr<TaskRecord>> TaskQueueEngine::Get(const Caller& caller, std::string task_id) {
   if (absl::Status checked = CheckTaskId(task_id); !checked.ok()) co_return checked;
@@ -140,11 +80,10 @@ Async<absl::StatusOr<TaskRecord>> TaskQueueEngine::Cancel(const Caller& caller, 
   if (!cancelled.ok()) co_return cancelled.status();
   if (cancelled->changed) {
     if (!cancelled->session_id.empty()) {
-      deps_.sessions.EndLease({task_id, cancelled->session_id, cancelled->epoch},
-                              task_state::kCancelled);
+      EndLease({{task_id, cancelled->session_id, cancelled->epoch}, task_state::kCancelled});
     }
-    deps_.figures.Ended(cancelled->task, now);
-    deps_.signals.Changed(task_id);
+    // A freed concurrency key or limit may let another one start.
+    Changed({&cancelled->task, 1}, now);
   }
   co_return std::move(cancelled->task);
 }
@@ -187,31 +126,123 @@ Async<absl::StatusOr<std::vector<std::string>>> TaskQueueEngine::SetPaused(std::
   co_return all;
 }
 
+Async<absl::StatusOr<PurgeResult>> TaskQueueEngine::Purge(PurgeQuery query) {
+  if (query.task_type.empty()) {
+    co_return status::FieldError("task_type", "is required; \"*\" purges all types");
+  }
+  if (query.task_type != "*") {
+    // A type that nobody announces any more may still have tasks.
+    const auto known = deps_.registry.Find(query.task_type);
+    if (known.ok()) query.task_type = (*known)->type.name();
+  }
+  if (query.statuses.empty()) query.statuses = {TaskStatus::kFailed};
+  for (const TaskStatus status : query.statuses) {
+    if (status != TaskStatus::kPending && status != TaskStatus::kScheduled &&
+        status != TaskStatus::kFailed) {
+      co_return status::FieldError("status", "may be PENDING, SCHEDULED and FAILED");
+    }
+  }
+  const absl::Time now = deps_.clock.Now();
+  auto result = co_await deps_.store.Purge(query, now);
+  if (!result.ok()) co_return result.status();
+  std::vector<TaskRecord> cancelled;
+  for (const TaskRecord& task : result->purged) {
+    if (task.status == TaskStatus::kCancelled) cancelled.push_back(task);
+  }
+  deps_.figures.Ended(cancelled, now);
+  deps_.signals.Changed(result->purged);
+  co_return result;
+}
+
 Async<absl::StatusOr<QueueReport>> TaskQueueEngine::Report() {
   auto stats = co_await deps_.store.Stats();
   if (!stats.ok()) co_return stats.status();
+  const absl::Time now = deps_.clock.Now();
   QueueReport report;
   report.store = *std::move(stats);
-  report.figures = deps_.figures.Read(deps_.clock.Now());
   report.workers = deps_.sessions.Infos();
   report.store_name = deps_.store.name();
+  report.degraded = store_away_.load(std::memory_order_acquire);
+  FiguresSum sum = deps_.figures.Sum(now);
+  const auto shared = co_await deps_.store.LoadShared(kFiguresKind);
+  // Without the others' figures these are still this server's.
+  if (shared.ok()) {
+    for (const auto& [server_id, document] : *shared) {
+      if (server_id == deps_.server_id) continue;
+      auto other = ParseFigures(document);
+      if (!other || now - other->taken_at > kMaxFiguresAge) continue;
+      sum.Add(other->figures);
+      std::move(other->workers.begin(), other->workers.end(), std::back_inserter(report.workers));
+    }
+  }
+  report.figures = sum.Read();
   co_return report;
+}
+
+Async<absl::Status> TaskQueueEngine::ShareFigures() {
+  if (deps_.server_id.empty()) co_return absl::OkStatus();
+  const absl::Time now = deps_.clock.Now();
+  std::string document = SerializeFigures(
+      {deps_.server_id, now, deps_.figures.Sum(now), deps_.sessions.Infos()});
+  co_return co_await deps_.store.SaveShared(kFiguresKind, deps_.server_id, std::move(document),
+                                            kFiguresTtl);
+}
+
+// --- time and other servers
+
+void TaskQueueEngine::Changed(std::span<const TaskRecord> tasks, absl::Time now) {
+  if (tasks.empty()) return;
+  deps_.figures.Ended(tasks, now);
+  deps_.signals.Changed(tasks);
+  deps_.signals.work().Notify();
+}
+
+// The worker may be connected to another server.
+void TaskQueueEngine::EndLease(const EndedLease& ended) {
+  if (!deps_.sessions.EndLease(ended.lease, ended.reason)) deps_.store.AnnounceEndedLease(ended);
+}
+
+void TaskQueueEngine::OnEndedLease(const EndedLease& ended) {
+  deps_.sessions.EndLease(ended.lease, ended.reason);
+  deps_.signals.Changed(ended.lease.task_id);
+}
+
+void TaskQueueEngine::OnGap() {
+  gap_.store(true, std::memory_order_release);
+  deps_.signals.NotifyAll();
+}
+
+Async<absl::StatusOr<bool>> TaskQueueEngine::Recover(absl::Time now) {
+  absl::Status reopened = co_await deps_.sessions.Reopen();
+  if (!reopened.ok()) co_return reopened;
+  store_away_.store(false, std::memory_order_release);
+  sweep_after_ = now + kRecoveryTime;
+  OnGap();
+  co_return false;
 }
 
 Async<absl::StatusOr<bool>> TaskQueueEngine::Tick() {
   const absl::Time now = deps_.clock.Now();
-  auto swept = co_await deps_.store.Sweep(now, kMaxSweepCount, deps_.random.NextDouble());
   deps_.sessions.ExpireSessions();
-  if (!swept.ok()) co_return swept.status();
+  if (store_away_.load(std::memory_order_acquire)) co_return co_await Recover(now);
+  if (gap_.exchange(false, std::memory_order_acq_rel)) {
+    absl::Status checked = co_await deps_.sessions.Recheck();
+    if (!checked.ok()) {
+      gap_.store(true, std::memory_order_release);
+      co_return checked;
+    }
+  }
+  if (now < sweep_after_) co_return false;
+  auto swept = co_await deps_.store.Sweep(now, kMaxSweepCount, deps_.random.NextDouble());
+  if (!swept.ok()) {
+    store_away_.store(absl::IsUnavailable(swept.status()), std::memory_order_release);
+    co_return swept.status();
+  }
   for (const EndedLease& ended : swept->ended_leases) {
     deps_.figures.LeaseLost(ended.reason);
-    deps_.sessions.EndLease(ended.lease, ended.reason);
+    EndLease(ended);
   }
-  for (const TaskRecord& task : swept->changed) {
-    deps_.figures.Ended(task, now);
-    deps_.signals.Changed(task.task_id);
-  }
-  if (!swept->changed.empty()) deps_.signals.work().Notify();
+  Changed(swept->changed, now);
   co_return swept->more;
 }
 

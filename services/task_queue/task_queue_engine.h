@@ -3,7 +3,10 @@
 // Submit, read, cancel, restart, clean up, figures. Every task is looked at through MayAccess
 // (caller.h): another's task does not exist. What workers do is in worker_sessions.h.
 //
-// Nothing here sleeps: the module calls Tick() and Dispatch() in loops of its own.
+// Nothing here sleeps: the module calls Tick() and the sessions' Dispatch() in loops of its own.
+//
+// Other servers may share the store. It tells of what they do (StoreListener); figures and task
+// types reach them through its shared documents.
 //
 // Thread safety: all methods from any thread, except that one Tick runs at a time.
 // Errors: as submit_check.h and task_store.h say; UNAVAILABLE, reason DRAINING, with a retry delay
@@ -13,10 +16,12 @@
 
 #include <atomic>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "services/task_queue/caller.h"
+#include "services/task_queue/flow_plan.h"
 #include "services/task_queue/queue_figures.h"
 #include "services/task_queue/submit_check.h"
 #include "services/task_queue/task_store.h"
@@ -37,9 +42,10 @@ struct QueueReport {
   Figures figures;
   std::vector<SessionInfo> workers;
   std::string_view store_name;
+  bool degraded = false;  // the store does not answer Sweep
 };
 
-class TaskQueueEngine {
+class TaskQueueEngine final : public StoreListener {
  public:
   struct Deps {
     TaskStore& store;
@@ -49,14 +55,17 @@ class TaskQueueEngine {
     QueueFigures& figures;
     TaskSignals& signals;
     WorkerSessions& sessions;
+    SharedTaskTypes* shared_types = nullptr;  // null: types are known here alone
+    std::string server_id = "";               // under which its figures are shared; empty: not
+    const ArgsCipher* args = nullptr;         // null: no arguments are encrypted
   };
-  TaskQueueEngine(Deps deps, SubmitLimits limits) : deps_(deps), limits_(limits) {}
+  TaskQueueEngine(Deps deps, SubmitLimits limits) : deps_(std::move(deps)), limits_(limits) {}
 
   Async<absl::StatusOr<TaskRecord>> Submit(const Caller& caller, const SubmitSpec& spec);
   // One result per spec, at most kMaxBulkCount. With `all_or_nothing` either all are accepted or
   // none.
   Async<absl::StatusOr<std::vector<absl::StatusOr<TaskRecord>>>> SubmitMany(
-      const Caller& caller, const std::vector<SubmitSpec>& specs, bool all_or_nothing);
+      const Caller& caller, std::span<const SubmitSpec> specs, bool all_or_nothing);
 
   Async<absl::StatusOr<TaskRecord>> Get(const Caller& caller, std::string task_id);
   Async<absl::StatusOr<BulkTasks>> GetMany(const Caller& caller, std::vector<std::string> task_ids);
@@ -68,21 +77,52 @@ class TaskQueueEngine {
   // For administrators; the RPC's permission has been checked.
   Async<absl::StatusOr<CleanupResult>> Cleanup(std::optional<absl::Duration> older_than,
                                                bool dry_run);
+  // Waiting or dead tasks of one type, or of all ("*").
+  Async<absl::StatusOr<PurgeResult>> Purge(PurgeQuery query);
   Async<absl::StatusOr<std::vector<std::string>>> SetPaused(std::string task_type, bool paused);
   Async<absl::StatusOr<QueueReport>> Report();
 
-  // What time alone does; true when there is more to do at once.
+  // What time alone does; true when there is more to do at once. After the store was away workers
+  // are first given kRecoveryTime to hand in what they hold.
   Async<absl::StatusOr<bool>> Tick();
+  // Leaves this server's figures in the store.
+  Async<absl::Status> ShareFigures();
+
+  // StoreListener
+  void OnWork() override { deps_.signals.work().Notify(); }
+  void OnEndedLease(const EndedLease& ended) override;
+  void OnGap() override;
 
   // Refuses submits from now on.
   void BeginDrain() { draining_.store(true, std::memory_order_release); }
 
  private:
+  static constexpr absl::Duration kRecoveryTime = absl::Seconds(1);
+  static constexpr absl::Duration kFiguresTtl = absl::Seconds(30);
+
+  // What SubmitMany has found out so far, one of each per entry.
+  struct Batch {
+    std::vector<absl::StatusOr<TaskRecord>> results;
+    std::vector<NewTask> accepted;
+    std::vector<size_t> places;  // of `accepted` in `results`
+    FlowPlan flow;               // empty when no entry depends on any task
+  };
   absl::Status CheckAccepting() const;
+  Async<void> LearnTypes(std::span<const SubmitSpec> specs);
+  void CheckAll(const Caller& caller, std::span<const SubmitSpec> specs, absl::Time now,
+                Batch& batch);
+  void RefuseFollowers(Batch& batch, bool stored);
+  void Settle(std::vector<absl::StatusOr<Submitted>> stored, absl::Time now, Batch& batch);
+  Async<absl::StatusOr<bool>> Recover(absl::Time now);
+  void Changed(std::span<const TaskRecord> tasks, absl::Time now);
+  void EndLease(const EndedLease& ended);
 
   const Deps deps_;
   const SubmitLimits limits_;
   std::atomic<bool> draining_{false};
+  std::atomic<bool> gap_{false};         // news may have been missed
+  std::atomic<bool> store_away_{false};  // the last Tick found it so
+  absl::Time sweep_after_ = absl::InfinitePast();  // of Tick alone
 };
 
 }  // namespace slipstream::task_queue

@@ -48,7 +48,7 @@ TEST_F(TaskQueueEngineTest, EachFieldOutOfBoundsIsRefusedByName) {
   EXPECT_EQ(Refusal(with([](auto& s) { s.result_ttl_ms = 1; })), "result_ttl_ms");
   EXPECT_EQ(Refusal(with([](auto& s) { s.request_id = "with space"; })), "request_id");
   EXPECT_EQ(Refusal(with([](auto& s) { s.labels[""] = "x"; })), "labels");
-  EXPECT_EQ(Refusal(with([](auto& s) { s.not_built_feature = "unique_key"; })),
+  EXPECT_EQ(Refusal(with([](auto& s) { s.not_built_feature = "webhook_ids"; })),
             status::kNotBuiltYet);
   EXPECT_EQ(Refusal(with([](auto& s) {
               (*s.args.mutable_fields())["a"].set_string_value(std::string(300 << 10, 'x'));

@@ -15,10 +15,11 @@
 #include "services/task_queue/artifact/artifact_service.h"
 #include "services/task_queue/artifact/folder_artifact_store.h"
 #include "services/task_queue/budget/budget_service.h"
-#include "services/task_queue/memory_task_store.h"
 #include "services/task_queue/notification_publisher.h"
+#include "services/task_queue/open_task_store.h"
 #include "services/task_queue/outbox_forwarder.h"
 #include "services/task_queue/schedule/schedule_service.h"
+#include "services/task_queue/shared_task_types.h"
 #include "services/task_queue/task_queue_metrics.h"
 #include "services/task_queue/task_queue_service.h"
 #include "services/task_queue/webhook/webhook_service.h"
@@ -31,6 +32,7 @@ namespace {
 
 constexpr absl::Duration kTickPeriod = absl::Milliseconds(50);
 constexpr int kMaxTicksInARow = 100;
+constexpr int kMaxTickSlowdown = 5;  // while the store is away
 constexpr absl::Duration kLoopPoll = absl::Seconds(1);  // a signal may come from another server
 constexpr absl::Duration kSamplePeriod = absl::Seconds(1);
 constexpr absl::Duration kArtifactSweepPeriod = absl::Minutes(10);
@@ -42,14 +44,6 @@ constexpr size_t kPageTokenSecretBytes = 32;
 WorkerTimes TimesOf(const config::v1::TaskQueueConfig& config) {
   return {absl::Milliseconds(config.lease_ms()), absl::Milliseconds(config.heartbeat_interval_ms()),
           absl::Milliseconds(config.session_grace_ms())};
-}
-
-MemoryTaskStoreOptions StoreOptionsOf(const config::v1::TaskQueueConfig& config) {
-  MemoryTaskStoreOptions options;
-  options.max_tasks_count = config.max_tasks_count();
-  options.retry = {absl::Milliseconds(config.retry_backoff_base_ms()),
-                   absl::Milliseconds(config.retry_backoff_max_ms())};
-  return options;
 }
 
 SubmitLimits LimitsOf(const config::v1::TaskQueueConfig& config) {
@@ -67,6 +61,7 @@ artifact::ArtifactLimits LimitsOf(const config::v1::ArtifactConfig& config) {
 
 // What is needed before anything else and can fail.
 struct Opened {
+  std::unique_ptr<TaskStore> store;
   std::unique_ptr<artifact::BlockingPool> files;
   std::unique_ptr<artifact::FolderArtifactStore> artifacts;
   page_token::PageTokens page_tokens;
@@ -87,7 +82,8 @@ class TaskQueueModule final : public service::Module {
  private:
   Async<void> DispatchLoop();
   Async<void> TickLoop();
-  Async<void> OutboxLoop();
+  Async<void> OutboxLoop(OutboxForwarder& forwarder);
+  Async<void> TypesLoop();
   Async<void> ArtifactLoop();
   Async<void> SampleLoop();
   Async<void> WaitUntilIdle(absl::Time deadline);
@@ -96,14 +92,16 @@ class TaskQueueModule final : public service::Module {
   const clock::Clock& clock_;
   const logging::Logger logger_;
   const QueueSeries series_;
-  MemoryTaskStore store_;
+  const std::unique_ptr<TaskStore> owned_store_;
+  TaskStore& store_;
   TaskTypeRegistry registry_;
   QueueFigures figures_;
   TaskSignals signals_;
+  SharedTaskTypes shared_types_;
   WorkerSessions sessions_;
   TaskQueueEngine engine_;
   NotificationPublisher publisher_;
-  OutboxForwarder forwarder_;
+  std::vector<std::unique_ptr<OutboxForwarder>> forwarders_;  // one for each part of the outbox
   const std::unique_ptr<artifact::BlockingPool> files_;
   const std::unique_ptr<artifact::FolderArtifactStore> artifacts_;
   artifact::ArtifactEngine artifact_engine_;
@@ -125,14 +123,17 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
     : clock_(context.clock),
       logger_(context.logger.With({{"component", "task_queue"}})),
       series_(context.metrics),
-      store_(StoreOptionsOf(context.config.task_queue())),
+      owned_store_(std::move(opened.store)),
+      store_(*owned_store_),
       figures_(series_, context.clock.Now()),
-      sessions_({store_, clock_, context.random, registry_, figures_, signals_, logger_},
+      shared_types_({store_, clock_, registry_, logger_}),
+      sessions_({store_, clock_, context.random, registry_, figures_, signals_, logger_, nullptr,
+                 &shared_types_},
                 TimesOf(context.config.task_queue())),
-      engine_({store_, clock_, context.random, registry_, figures_, signals_, sessions_},
+      engine_({store_, clock_, context.random, registry_, figures_, signals_, sessions_,
+               &shared_types_, random::Uuid7(context.clock, context.random)},
               LimitsOf(context.config.task_queue())),
       publisher_(context.peers),
-      forwarder_({store_, publisher_, context.random, series_, logger_}),
       files_(std::move(opened.files)),
       artifacts_(std::move(opened.artifacts)),
       artifact_engine_({*artifacts_, clock_, context.random, ArtifactSeries(context.metrics)},
@@ -141,7 +142,7 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
                 signals_, opened.page_tokens, store_.durable()},
                std::move(opened.queue)),
       worker_service_(
-          {context.dispatcher, sessions_, signals_, TimesOf(context.config.task_queue()),
+          {context.dispatcher, sessions_, signals_, context.random, TimesOf(context.config.task_queue()),
            context.config.task_queue().max_result_bytes()},
           std::move(opened.worker)),
       artifact_service_(
@@ -151,7 +152,12 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
       schedule_(context.dispatcher, std::move(opened.schedule)),
       webhook_(context.dispatcher, std::move(opened.webhook)),
       collector_(context.metrics.AddCollector([this](metrics::Samples& s) { Collect(s); })),
-      scope_(context.runtime.executor()) {}
+      scope_(context.runtime.executor()) {
+  for (int part = 0; part < store_.outbox_part_count(); ++part) {
+    forwarders_.push_back(std::make_unique<OutboxForwarder>(
+        OutboxForwarder::Deps{store_, publisher_, context.random, series_, logger_}, part));
+  }
+}
 
 absl::Status TaskQueueModule::Start() {
   if (artifacts_->orphans_at_start_count() > 0) {
@@ -160,11 +166,17 @@ absl::Status TaskQueueModule::Start() {
   }
   scope_.Spawn([this] { return DispatchLoop(); });
   scope_.Spawn([this] { return TickLoop(); });
-  scope_.Spawn([this] { return OutboxLoop(); });
+  for (const auto& forwarder : forwarders_) {
+    scope_.Spawn([this, one = forwarder.get()] { return OutboxLoop(*one); });
+  }
+  scope_.Spawn([this] { return TypesLoop(); });
+  store_.SetListener(&engine_);
   scope_.Spawn([this] { return ArtifactLoop(); });
   scope_.Spawn([this] { return SampleLoop(); });
-  logger_.Warning("tasks are kept in memory: they end with this process",
-                  {{"store", store_.name()}});
+  if (!store_.durable()) {
+    logger_.Warning("tasks are kept in memory: they end with this process",
+                    {{"store", store_.name()}});
+  }
   return absl::OkStatus();
 }
 
@@ -181,20 +193,25 @@ Async<void> TaskQueueModule::DispatchLoop() {
 }
 
 Async<void> TaskQueueModule::TickLoop() {
-  while (co_await scope_.SleepFor(kTickPeriod)) {
+  int failures_count = 0;
+  while (co_await scope_.SleepFor(kTickPeriod * std::min(failures_count + 1, kMaxTickSlowdown))) {
     for (int i = 0; i < kMaxTicksInARow; ++i) {
       const auto more = co_await engine_.Tick();
-      if (!more.ok())
-        logger_.Warning("sweep failed; it is tried again", {{"error", more.status()}});
+      failures_count = more.ok() ? 0 : failures_count + 1;
+      // The first failure and then ever fewer: an outage is one story.
+      if (failures_count > 0 && (failures_count & (failures_count - 1)) == 0) {
+        logger_.Warning("sweep failed; it is tried again",
+                        {{"error", more.status()}, {"failures", failures_count}});
+      }
       if (!more.ok() || !*more) break;
     }
   }
 }
 
-Async<void> TaskQueueModule::OutboxLoop() {
+Async<void> TaskQueueModule::OutboxLoop(OutboxForwarder& forwarder) {
   while (!scope_.stop_requested()) {
     const uint64_t seen = signals_.outbox().version();
-    const auto step = co_await forwarder_.Step();
+    const auto step = co_await forwarder.Step();
     if (step.delivered_count > 0) continue;
     if (step.wait > absl::ZeroDuration()) {
       co_await scope_.SleepFor(step.wait);
@@ -202,6 +219,13 @@ Async<void> TaskQueueModule::OutboxLoop() {
       co_await signals_.outbox().Wait(seen, async::After(kLoopPoll));
     }
   }
+}
+
+Async<void> TaskQueueModule::TypesLoop() {
+  do {
+    const absl::Status loaded = co_await shared_types_.Load();
+    if (!loaded.ok()) logger_.Warning("task types not read", {{"error", loaded}});
+  } while (co_await scope_.SleepFor(SharedTaskTypes::kReloadPeriod));
 }
 
 Async<void> TaskQueueModule::ArtifactLoop() {
@@ -218,6 +242,8 @@ Async<void> TaskQueueModule::ArtifactLoop() {
 // A scrape must not wait for a store, so it reads what this loop has last seen.
 Async<void> TaskQueueModule::SampleLoop() {
   do {
+    // A store that is away is told of by the tick.
+    (co_await engine_.ShareFigures()).IgnoreError();
     auto stats = co_await store_.Stats();
     if (!stats.ok()) continue;
     const int64_t dropped = stats->outbox_dropped_count - outbox_dropped_seen_;
@@ -290,9 +316,11 @@ void TaskQueueModule::Drain(absl::Time deadline) {
 }
 
 void TaskQueueModule::Stop() {
+  store_.SetListener(nullptr);
   scope_.RequestStop();
   signals_.NotifyAll();
   scope_.Close();
+  if (store_.durable()) return;
   sync::MutexLock lock(sample_mu_);
   const auto count = [this](TaskStatus status) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return sample_.by_status[static_cast<size_t>(status)];
@@ -307,11 +335,8 @@ void TaskQueueModule::Stop() {
 
 absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Context& context) {
   const config::v1::TaskQueueConfig& config = context.config.task_queue();
-  if (!config.redis_url().empty()) {
-    return status::Error(absl::StatusCode::kFailedPrecondition, "STORE_NOT_BUILT",
-                         "task_queue.redis_url is set, but this build keeps tasks in memory only; "
-                         "leave it empty");
-  }
+  auto store = OpenTaskStore(context);
+  if (!store.ok()) return store.status();
   auto files = std::make_unique<artifact::BlockingPool>(
       std::max(1, context.config.runtime().blocking_threads_count()));
   auto artifacts = artifact::FolderArtifactStore::Open(config.artifact().directory(), *files);
@@ -328,7 +353,7 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Co
     tables.push_back(*std::move(table));
   }
   return std::make_unique<TaskQueueModule>(
-      context, Opened{std::move(files), *std::move(artifacts), *std::move(page_tokens),
+      context, Opened{*std::move(store), std::move(files), *std::move(artifacts), *std::move(page_tokens),
                       std::move(tables[0]), std::move(tables[1]), std::move(tables[2]),
                       std::move(tables[3]), std::move(tables[4]), std::move(tables[5])});
 }

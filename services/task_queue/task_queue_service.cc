@@ -19,6 +19,7 @@ constexpr int kMaxPageSize = 100;
 // A watch looks again after this time at the latest: with a store that other servers share, a
 // change may come without a signal here.
 constexpr absl::Duration kWatchPoll = absl::Seconds(1);
+constexpr absl::Duration kSharedWatchPoll = absl::Milliseconds(250);
 
 // All that decides what a listing holds.
 std::string FilterOf(const Caller& caller, const v1::ListTasksRequest& request) {
@@ -204,7 +205,7 @@ Async<absl::Status> TaskQueueService::Watch(rpc::CallContext& call,
                         "this queue server is going away; watch again after the delay given"),
           absl::Seconds(1));
     }
-    co_await changes.Wait(seen, async::After(kWatchPoll));
+    co_await changes.Wait(seen, async::After(deps_.durable ? kSharedWatchPoll : kWatchPoll));
   }
 }
 
@@ -251,8 +252,23 @@ grpc::ServerUnaryReactor* TaskQueueService::PurgeQueue(grpc::CallbackServerConte
                                                        const v1::PurgeQueueRequest* request,
                                                        v1::PurgeQueueResponse* response) {
   return rpc_.Unary("PurgeQueue", context, request, response,
-                    [](rpc::CallContext&, const v1::PurgeQueueRequest&, v1::PurgeQueueResponse*) {
-                      return status::NotBuiltYet("TaskQueueService.PurgeQueue");
+                    [this](rpc::CallContext& call, const v1::PurgeQueueRequest& q,
+                           v1::PurgeQueueResponse* p) -> Async<absl::Status> {
+                      PurgeQuery query;
+                      query.task_type = q.task_type();
+                      for (const int status : q.status()) {
+                        query.statuses.push_back(static_cast<TaskStatus>(status));
+                      }
+                      if (!q.tenant().empty()) query.tenant = q.tenant();
+                      query.dry_run = q.dry_run();
+                      auto result = co_await deps_.engine.Purge(std::move(query));
+                      if (!result.ok()) co_return result.status();
+                      p->set_purged_count(result->purged_count);
+                      p->set_more(result->more);
+                      call.set_audit(q.task_type(), "",
+                                     absl::StrCat(q.dry_run() ? "would purge " : "purged ",
+                                                  result->purged_count));
+                      co_return absl::OkStatus();
                     });
 }
 

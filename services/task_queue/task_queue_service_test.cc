@@ -202,14 +202,9 @@ TEST_F(TaskQueueServiceTest, AdministrationIsForAdministrators) {
 }
 
 TEST_F(TaskQueueServiceTest, WhatIsNotBuiltSaysSo) {
-  v1::PurgeQueueRequest purge;
-  v1::PurgeQueueResponse purged;
-  const absl::Status refused =
-      rpc::FromGrpc(queue_->PurgeQueue(CallAs(admin_).get(), purge, &purged));
-  EXPECT_EQ(status::Reason(refused), status::kNotBuiltYet);
-  v1::SubmitTaskRequest unique = Request();
-  unique.set_unique_key("k");
-  EXPECT_EQ(status::Reason(Submit(alice_, unique).status()), status::kNotBuiltYet);
+  v1::SubmitTaskRequest hooked = Request();
+  hooked.add_webhook_ids("w");
+  EXPECT_EQ(status::Reason(Submit(alice_, hooked).status()), status::kNotBuiltYet);
   auto budget = budget::v1::BudgetService::NewStub(channel_);
   budget::v1::BudgetStatus state;
   EXPECT_EQ(

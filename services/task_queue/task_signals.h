@@ -9,10 +9,12 @@
 
 #include <array>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "libs/async/event.h"
+#include "services/task_queue/task.h"
 
 namespace slipstream::task_queue {
 
@@ -29,6 +31,12 @@ class TaskSignals {
 
   void Changed(std::string_view task_id) {
     Changes(task_id).Notify();
+    outbox_.Notify();
+  }
+  // Of a batch: who waits for the outbox is woken once.
+  void Changed(std::span<const TaskRecord> tasks) {
+    if (tasks.empty()) return;
+    for (const TaskRecord& task : tasks) Changes(task.task_id).Notify();
     outbox_.Notify();
   }
   // Everybody looks again, such as at the end of the process.

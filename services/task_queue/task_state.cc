@@ -267,6 +267,18 @@ absl::Status FailAttempt(TaskRecord& task, const Failure& failure, const RetryPo
   return absl::OkStatus();
 }
 
+Failure Overdue(const TaskRecord& task, double jitter) {
+  Failure overdue;
+  overdue.failure = {kDeadlineExceeded,
+                     absl::StrCat("attempt ", task.attempt, " did not end within ",
+                                  absl::FormatDuration(task.attempt_deadline),
+                                  "; allow more time or give it less to do"),
+                     true};
+  overdue.jitter = jitter;
+  overdue.by_worker = false;
+  return overdue;
+}
+
 absl::Status Release(TaskRecord& task) {
   // ready_at stays: what was handed back does not queue up behind the others again.
   if (task.status != TaskStatus::kRunning) return Refused(task, TaskStatus::kPending);

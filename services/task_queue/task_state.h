@@ -91,6 +91,8 @@ absl::Status Succeed(TaskRecord& task, Success success, absl::Time now);
 // RUNNING -> SCHEDULED when it may have another attempt, else FAILED.
 absl::Status FailAttempt(TaskRecord& task, const Failure& failure, const RetryPolicy& policy,
                          absl::Time now);
+// What FailAttempt is told of an attempt that is over its deadline.
+Failure Overdue(const TaskRecord& task, double jitter);
 // RUNNING -> PENDING, undone, at its old place in the order; costs no attempt.
 absl::Status Release(TaskRecord& task);
 

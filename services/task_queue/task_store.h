@@ -35,6 +35,7 @@ inline constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
 inline constexpr char kQueueFull[] = "QUEUE_FULL";
 inline constexpr char kRequestIdReused[] = "REQUEST_ID_REUSED";
 inline constexpr char kUniqueKeyTaken[] = "UNIQUE_KEY_TAKEN";
+inline constexpr char kOutboxTaken[] = "OUTBOX_TAKEN";
 // How long a request id is remembered, whatever becomes of its task.
 inline constexpr absl::Duration kRequestIdTtl = absl::Hours(24);
 
@@ -205,12 +206,13 @@ class TaskStore {
   // reason UNIQUE_KEY_TAKEN, naming the task that has the key (with kReplace and kDebounce: that
   // runs). A dependency that does not exist or is another's: INVALID_ARGUMENT; one that has ended
   // otherwise than SUCCEEDED: FAILED_PRECONDITION, reason DEPENDENCY_FAILED. A task may depend on
-  // an earlier one of the same batch.
+  // an earlier one of the same batch; when that one turned out to be a duplicate or was debounced,
+  // on the task it stands for.
   virtual Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
       std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) = 0;
 
   // Starts or renews sessions. For RenewSessions one answer each: false when the session is gone.
-  virtual Async<absl::Status> OpenSession(SessionLease session) = 0;
+  virtual Async<absl::Status> OpenSession(SessionLease session, absl::Time now) = 0;
   virtual Async<absl::StatusOr<std::vector<bool>>> RenewSessions(
       std::span<const SessionLease> sessions, absl::Time now) = 0;
 

@@ -100,6 +100,7 @@ absl::Status TaskTypeRegistry::Announce(const std::vector<v1::TaskType>& types) 
   }
   types_ = std::move(merged);
   aliases_ = std::move(aliases);
+  version_.fetch_add(1, std::memory_order_acq_rel);
   return absl::OkStatus();
 }
 

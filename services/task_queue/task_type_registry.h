@@ -1,4 +1,5 @@
-// TaskTypeRegistry: the task types that workers have announced, kept for the life of the process.
+// TaskTypeRegistry: the task types that workers have announced, here or (shared_task_types.h) at
+// other servers, kept for the life of the process.
 //
 // A type stays known when its last worker has gone, so that a submit between two workers' lives is
 // accepted and waits. What a worker announces last holds.
@@ -7,6 +8,7 @@
 #ifndef SERVICES_TASK_QUEUE_TASK_TYPE_REGISTRY_H_
 #define SERVICES_TASK_QUEUE_TASK_TYPE_REGISTRY_H_
 
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -40,10 +42,14 @@ class TaskTypeRegistry {
   // UNAVAILABLE with a retry delay while no worker has announced any.
   absl::StatusOr<std::shared_ptr<const KnownType>> Find(std::string_view name_or_alias) const;
 
+  // Grows with every change of what is known.
+  uint64_t version() const { return version_.load(std::memory_order_acquire); }
+
   // By name.
   std::vector<std::shared_ptr<const KnownType>> All() const;
 
  private:
+  std::atomic<uint64_t> version_{1};
   mutable sync::Mutex mu_;
   std::map<std::string, std::shared_ptr<const KnownType>, std::less<>> types_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, std::string, std::less<>> aliases_ ABSL_GUARDED_BY(mu_);  // alias -> name

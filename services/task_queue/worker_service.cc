@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "services/task_queue/task_proto.h"
 #include "services/task_queue/worker_stream.h"
@@ -19,6 +20,10 @@ constexpr size_t kMaxReasonBytes = 63;
 constexpr int kMaxArtifactsCount = 32;
 constexpr int kMaxBatchCount = 256;
 constexpr int64_t kMaxRetryAfterMs = 86'400'000;
+// Well within TaskQueueEngine's recovery time, so that what workers hold is handed in before the
+// first sweep of a store that is back takes it from them.
+constexpr task_state::RetryPolicy kStoreAwayRetry = {absl::Milliseconds(50),
+                                                     absl::Milliseconds(500)};
 
 bool IsReason(const std::string& reason) {
   return !reason.empty() && reason.size() <= kMaxReasonBytes &&
@@ -163,23 +168,19 @@ Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
   stream->Open(std::move(response));
   deps_.signals.work().Notify();
 
-  const absl::Status ended = co_await Converse(welcome->session_id, in, *stream);
+  Conversation with{call, welcome->session_id, *stream, std::make_shared<async::Event>()};
+  call.OnCancel([gone = with.ended] { gone->Notify(); });
+  absl::Status ended;
+  while (auto request = co_await in.Read()) {
+    ended = co_await Handle(with, *request);
+    if (!ended.ok()) break;
+  }
   stream->Detach();
   co_await deps_.sessions.Disconnect(welcome->session_id, stream.get());
   co_return ended;
 }
 
-Async<absl::Status> WorkerService::Converse(const std::string& session_id, Requests& in,
-                                            WorkerStream& stream) {
-  while (auto request = co_await in.Read()) {
-    absl::Status handled = co_await Handle(session_id, *request, stream);
-    if (!handled.ok()) co_return handled;
-  }
-  co_return absl::OkStatus();
-}
-
-Async<absl::Status> WorkerService::Handle(const std::string& session_id,
-                                          const v1::WorkRequest& request, WorkerStream& stream) {
+Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequest& request) {
   std::vector<const v1::WorkRequest*> messages = {&request};
   if (request.has_batch()) {
     messages.clear();
@@ -189,9 +190,11 @@ Async<absl::Status> WorkerService::Handle(const std::string& session_id,
     for (const auto& one : request.batch().requests()) messages.push_back(&one);
   }
   std::vector<WorkerReport> reports;
+  reports.reserve(messages.size());
   for (const v1::WorkRequest* message : messages) {
     if (absl::Status checked = CheckReport(*message, deps_.max_result_bytes); !checked.ok()) {
-      stream.Send({AckOf(message->success().task_id(), message->success().lease_epoch(), checked)});
+      with.stream.Send(
+          {AckOf(message->success().task_id(), message->success().lease_epoch(), checked)});
       continue;
     }
     if (auto report = ReportOf(*message)) {
@@ -199,45 +202,46 @@ Async<absl::Status> WorkerService::Handle(const std::string& session_id,
       continue;
     }
     // What came before counts before.
-    absl::Status reported = co_await HandleReports(session_id, std::exchange(reports, {}), stream);
+    absl::Status reported = co_await HandleReports(with, std::exchange(reports, {}));
     if (!reported.ok()) co_return reported;
-    if (message->has_heartbeat()) {
-      absl::Status alive = co_await deps_.sessions.Heartbeat(session_id);
-      if (!alive.ok()) co_return alive;
-    } else if (message->has_slots()) {
-      deps_.sessions.SetFreeSlots(session_id, message->slots().free_slots());
-    } else {
-      co_return status::FieldError("message",
-                                   "hello comes once, batches are not nested, and every "
-                                   "message says something");
-    }
+    absl::Status handled = co_await HandleOther(with, *message);
+    if (!handled.ok()) co_return handled;
   }
-  co_return co_await HandleReports(session_id, std::move(reports), stream);
+  co_return co_await HandleReports(with, std::move(reports));
 }
 
-Async<absl::Status> WorkerService::HandleReports(const std::string& session_id,
-                                                 std::vector<WorkerReport> reports,
-                                                 WorkerStream& stream) {
-  if (reports.empty()) co_return absl::OkStatus();
-  struct Key {
-    std::string task_id;
-    int64_t epoch;
-    bool progress;
-  };
-  std::vector<Key> keys;
-  for (const WorkerReport& report : reports) {
-    keys.push_back(
-        {report.task_id, report.epoch, std::holds_alternative<ReportedProgress>(report.what)});
+Async<absl::Status> WorkerService::HandleOther(Conversation& with, const v1::WorkRequest& message) {
+  if (message.has_heartbeat()) co_return co_await deps_.sessions.Heartbeat(with.session_id);
+  if (!message.has_slots()) {
+    co_return status::FieldError(
+        "message", "hello comes once, batches are not nested, and every message says something");
   }
-  const auto results = co_await deps_.sessions.Report(session_id, std::move(reports));
-  std::vector<v1::WorkResponse> acks;
-  for (size_t i = 0; i < results.size(); ++i) {
-    // The store is away: the worker keeps its report and hands it in after it has reconnected.
-    if (absl::IsUnavailable(results[i])) co_return results[i];
-    if (keys[i].progress && results[i].ok()) continue;
-    acks.push_back(AckOf(keys[i].task_id, keys[i].epoch, results[i]));
+  deps_.sessions.SetFreeSlots(with.session_id, message.slots().free_slots());
+  co_return absl::OkStatus();
+}
+
+Async<absl::Status> WorkerService::HandleReports(Conversation& with,
+                                                 std::vector<WorkerReport> reports) {
+  std::span<const WorkerReport> left(reports);
+  for (int failures_count = 0; !left.empty();) {
+    const uint64_t seen = with.ended->version();
+    const auto results = co_await deps_.sessions.Report(with.session_id, left);
+    std::vector<v1::WorkResponse> acks;
+    size_t done = 0;
+    for (; done < results.size() && !absl::IsUnavailable(results[done]); ++done) {
+      const WorkerReport& report = left[done];
+      if (std::holds_alternative<ReportedProgress>(report.what) && results[done].ok()) continue;
+      acks.push_back(AckOf(report.task_id, report.epoch, results[done]));
+    }
+    if (!acks.empty()) with.stream.Send(std::move(acks));
+    left = left.subspan(done);
+    if (left.empty()) break;
+    if (with.call.cancelled()) co_return absl::CancelledError("the worker went away");
+    failures_count = done > 0 ? 1 : failures_count + 1;
+    co_await with.ended->Wait(
+        seen, async::After(task_state::RetryDelay(failures_count, kStoreAwayRetry,
+                                                  deps_.random.NextDouble(), absl::ZeroDuration())));
   }
-  if (!acks.empty()) stream.Send(std::move(acks));
   co_return absl::OkStatus();
 }
 

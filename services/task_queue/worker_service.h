@@ -1,9 +1,13 @@
 // WorkerService over gRPC: one bidi stream is one worker session.
 //
+// While the store is away the stream stays open: reports wait here and are tried again.
+//
 // Thread safety: as gRPC calls it, from many threads at once.
 #ifndef SERVICES_TASK_QUEUE_WORKER_SERVICE_H_
 #define SERVICES_TASK_QUEUE_WORKER_SERVICE_H_
 
+#include "libs/async/event.h"
+#include "libs/random/random.h"
 #include "libs/rpc/handler.h"
 #include "services/task_queue/worker_sessions.h"
 #include "slipstream/task_queue/v1/worker.grpc.pb.h"
@@ -18,6 +22,7 @@ class WorkerService final : public v1::WorkerService::CallbackService {
     const rpc::Dispatcher& dispatcher;
     WorkerSessions& sessions;
     TaskSignals& signals;
+    random::Random& random;
     WorkerTimes times;
     int64_t max_result_bytes;
   };
@@ -33,11 +38,18 @@ class WorkerService final : public v1::WorkerService::CallbackService {
 
   Async<absl::Status> Serve(rpc::CallContext& call, grpc::CallbackServerContext* context,
                             Requests& in, Responses& out);
-  Async<absl::Status> Converse(const std::string& session_id, Requests& in, WorkerStream& stream);
-  Async<absl::Status> Handle(const std::string& session_id, const v1::WorkRequest& request,
-                             WorkerStream& stream);
-  Async<absl::Status> HandleReports(const std::string& session_id,
-                                    std::vector<WorkerReport> reports, WorkerStream& stream);
+  // One stream while it lasts.
+  struct Conversation {
+    const rpc::CallContext& call;
+    const std::string session_id;
+    WorkerStream& stream;
+    std::shared_ptr<async::Event> ended;  // notified when the client is gone
+  };
+  Async<absl::Status> Handle(Conversation& with, const v1::WorkRequest& request);
+  Async<absl::Status> HandleOther(Conversation& with, const v1::WorkRequest& message);
+  // Until all are stored or the stream ends. While the store is away nothing more is read from this
+  // worker, so that what it can leave here is bounded by one message.
+  Async<absl::Status> HandleReports(Conversation& with, std::vector<WorkerReport> reports);
 
   const Deps deps_;
   rpc::Endpoint rpc_;

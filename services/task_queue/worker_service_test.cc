@@ -18,8 +18,8 @@ TEST_F(WorkerServiceTest, TheWelcomeNamesTheSessionAndItsTimes) {
   const v1::WorkResponse response = worker_->Hello();
   ASSERT_TRUE(response.has_welcome());
   EXPECT_EQ(response.welcome().session_id().size(), 36u);
-  EXPECT_EQ(response.welcome().lease_ms(), 15'000);
-  EXPECT_EQ(response.welcome().heartbeat_interval_ms(), 5'000);
+  EXPECT_EQ(response.welcome().lease_ms(), 4'000);
+  EXPECT_EQ(response.welcome().heartbeat_interval_ms(), 1'000);
 }
 
 TEST_F(WorkerServiceTest, TheFirstMessageMustBeAHello) {

@@ -3,7 +3,11 @@
 // A session begins with a hello and lives on while its worker sends heartbeats. When its stream
 // breaks it has the grace time to come back and name itself; then its tasks go to others. The
 // store decides who holds a lease (by session and epoch); this class knows the streams, the free
-// slots and what was sent, so nothing here can make a stale report count.
+// slots and what was sent, so nothing here can make a stale report count. So a worker may resume its
+// session at any server of the store: what it holds is read from there.
+//
+// While the store is away (UNAVAILABLE) no session ends: heartbeats are taken, and reports are
+// refused with UNAVAILABLE for the caller to repeat.
 //
 // Order of messages to one worker: an assignment is always sent before its cancel.
 //
@@ -15,9 +19,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -33,14 +39,18 @@
 
 namespace slipstream::task_queue {
 
+class ArgsCipher;
+class SharedTaskTypes;
+
 inline constexpr int kMaxSlotsCount = 10'000;
 inline constexpr int kMaxSessionsCount = 1'000;
-// Tasks given to one worker at a time, so that one does not take what others could start now.
-inline constexpr int kMaxLeaseBatchCount = 64;
+// Tasks given to one worker at a time; with several workers at most half of its free slots, so that
+// one does not take what others could start now.
+inline constexpr int kMaxLeaseBatchCount = 256;
 
 struct WorkerTimes {
-  absl::Duration lease = absl::Seconds(15);
-  absl::Duration heartbeat_interval = absl::Seconds(5);
+  absl::Duration lease = absl::Seconds(4);
+  absl::Duration heartbeat_interval = absl::Seconds(1);
   absl::Duration grace = absl::Seconds(2);
 };
 
@@ -88,6 +98,7 @@ struct SessionInfo {
   std::vector<std::string> task_types;
   int slots = 0;
   std::vector<std::string> task_ids;
+  int held_count = 0;
   absl::Time connected_at;
   absl::Time last_heartbeat_at;
   bool draining = false;  // it has said that it takes no more
@@ -103,6 +114,8 @@ class WorkerSessions {
     QueueFigures& figures;
     TaskSignals& signals;
     logging::Logger logger;
+    const ArgsCipher* args = nullptr;        // null: no arguments are encrypted
+    SharedTaskTypes* shared_types = nullptr;  // null: types are known here alone
   };
   WorkerSessions(Deps deps, WorkerTimes times) : deps_(std::move(deps)), times_(times) {}
 
@@ -112,14 +125,21 @@ class WorkerSessions {
   Async<absl::Status> Heartbeat(std::string session_id);
   // Tasks that the worker takes in addition to those it holds.
   void SetFreeSlots(const std::string& session_id, int free_slots);
-  // In order; one result each.
+  // In order; one result each. UNAVAILABLE: neither this one nor those after it have been handed in.
+  // The reports live until it is done.
   Async<std::vector<absl::Status>> Report(std::string session_id,
-                                          std::vector<WorkerReport> reports);
+                                          std::span<const WorkerReport> reports);
 
   // Gives waiting tasks to free slots; how many.
   Async<int> Dispatch();
-  // The lease has ended in the store: tells its worker and frees the slot.
-  void EndLease(const LeaseKey& lease, std::string_view reason);
+  // The lease has ended in the store: tells its worker and frees the slot. False: its worker is not
+  // connected here.
+  bool EndLease(const LeaseKey& lease, std::string_view reason);
+  // After the store was away: takes up again the sessions that it has ended meanwhile, as long as
+  // nobody has taken their tasks.
+  Async<absl::Status> Reopen();
+  // After news may have been missed: ends the leases here that the store has ended.
+  Async<absl::Status> Recheck();
   // Ends sessions whose grace or heartbeat time is over. The store's sweep frees their tasks.
   void ExpireSessions();
 
@@ -144,8 +164,11 @@ class WorkerSessions {
     std::string worker_name;
     std::vector<std::string> task_types;
     int slots = 0;
-    std::map<std::string, Held> held;
+    std::shared_ptr<const std::vector<LeaseType>> lease_types;  // as of types_version
+    uint64_t types_version = 0;                                 // of the registry
+    std::unordered_map<std::string, Held> held;
     std::shared_ptr<WorkerSink> sink;  // null while disconnected
+    uint64_t stream_number = 0;        // grows with each stream
     bool leasing = false;              // a LeaseBatch is on its way
     bool takes_no_more = false;        // its last Slots said 0: nothing until it says another
     std::set<std::pair<std::string, int64_t>> ended_while_leasing;
@@ -159,12 +182,39 @@ class WorkerSessions {
   };
 
   absl::Status CheckHello(const Hello& hello) const;
-  Async<bool> Resume(const Hello& hello, std::shared_ptr<WorkerSink> sink, Welcome& welcome);
-  Async<int> DispatchTo(std::string session_id);
+  absl::Status CheckRoom() const;
+  Async<absl::StatusOr<bool>> Resume(const Hello& hello, std::shared_ptr<WorkerSink> sink,
+                                     Welcome& welcome);
+  void TakeStream(const Hello& hello, std::shared_ptr<WorkerSink> sink, absl::Time now,
+                  Session& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  struct LeaseAsked {
+    std::shared_ptr<const std::vector<LeaseType>> types;
+    int max_count = 0;
+    uint64_t stream_number = 0;
+  };
+  struct Given {
+    int count = 0;
+    bool filled = false;  // as many as asked for: more may wait
+  };
+  std::vector<std::string> DispatchOrder();
+  std::optional<LeaseAsked> BeginLease(const std::string& session_id, bool alone);
+  std::shared_ptr<WorkerSink> TakeLeased(const std::string& session_id, uint64_t stream_number,
+                                         std::vector<TaskRecord>& tasks,
+                                         std::vector<LeaseKey>& orphans);
+  Async<Given> DispatchTo(std::string session_id, bool alone);
+  Async<bool> Assign(const std::string& session_id, std::shared_ptr<WorkerSink> sink,
+                     std::vector<TaskRecord> tasks);
+  Async<void> DecryptArgs(const std::string& session_id, std::vector<TaskRecord>& tasks);
   Async<void> HandBack(std::vector<LeaseKey> leases);
   Async<std::vector<absl::Status>> ReportRun(const std::string& session_id,
-                                             std::span<WorkerReport> run);
-  void Settle(const std::string& session_id, const WorkerReport& report, const Reported& result);
+                                             std::span<const WorkerReport> run);
+  Async<absl::StatusOr<std::vector<Reported>>> Store(const std::string& session_id,
+                                                     std::span<const WorkerReport> run,
+                                                     absl::Time now);
+  void Settle(const std::string& session_id, std::span<const WorkerReport> run,
+              std::vector<Reported>& results, absl::Time now);
+  void KeepAlive(const std::string& session_id, absl::Time now);
 
   const Deps deps_;
   const WorkerTimes times_;
@@ -172,7 +222,6 @@ class WorkerSessions {
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
   std::string next_session_ ABSL_GUARDED_BY(mu_);  // where the next dispatch begins
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  absl::Duration drain_grace_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace slipstream::task_queue

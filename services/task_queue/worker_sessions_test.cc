@@ -68,7 +68,7 @@ TEST_F(WorkerSessionsTest, AWorkerThatComesBackInTimeGoesOn) {
   EXPECT_EQ(Connect(again, 4, session, {{kept, 1}, {"never-held", 7}}), session);
   EXPECT_TRUE(welcome_.resumed);
   EXPECT_THAT(welcome_.lost_task_ids, ElementsAre("never-held"));
-  clock_.Advance(absl::Seconds(5));
+  clock_.Advance(absl::Seconds(3));
   Tick();
   EXPECT_EQ(Get(kept).status, TaskStatus::kRunning);
   EXPECT_EQ(Get(undelivered).status, TaskStatus::kPending) << "the worker never received it";
@@ -102,12 +102,12 @@ TEST_F(WorkerSessionsTest, HeartbeatsKeepLeasesAndSilenceEndsThem) {
   const std::string id = Submit().task_id;
   Dispatch();
   for (int i = 0; i < 4; ++i) {
-    clock_.Advance(absl::Seconds(10));
+    clock_.Advance(absl::Seconds(3));
     EXPECT_TRUE(Await(sessions_.Heartbeat(session)).ok());
     Tick();
   }
   EXPECT_EQ(Get(id).status, TaskStatus::kRunning);
-  clock_.Advance(absl::Seconds(15));
+  clock_.Advance(absl::Seconds(4));
   Tick();
   EXPECT_EQ(Get(id).status, TaskStatus::kPending);
   EXPECT_TRUE(sink_->closed);

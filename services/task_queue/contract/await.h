@@ -3,6 +3,7 @@
 #define SERVICES_TASK_QUEUE_CONTRACT_AWAIT_H_
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <exception>
 #include <optional>
@@ -15,8 +16,10 @@ namespace slipstream::task_queue {
 template <class T>
 T Await(Async<T> coroutine) {
   boost::asio::io_context context;
+  auto waits = boost::asio::make_work_guard(context);  // the answer may come from another thread
   std::optional<T> result;
   boost::asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr error, T value) {
+    waits.reset();
     if (error) std::rethrow_exception(error);
     result.emplace(std::move(value));
   });
@@ -26,7 +29,9 @@ T Await(Async<T> coroutine) {
 
 inline void Await(Async<void> coroutine) {
   boost::asio::io_context context;
-  boost::asio::co_spawn(context, std::move(coroutine), [](std::exception_ptr error) {
+  auto waits = boost::asio::make_work_guard(context);
+  boost::asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr error) {
+    waits.reset();
     if (error) std::rethrow_exception(error);
   });
   context.run();

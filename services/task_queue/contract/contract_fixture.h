@@ -43,7 +43,8 @@ class TaskStoreContract : public testing::TestWithParam<MakeStore> {
     return Await(store_->SubmitBatch({&task, 1}, false, now_)).value()[0];
   }
   void Open(const std::string& session) {
-    ASSERT_TRUE(Await(store_->OpenSession({session, now_ + absl::Seconds(15), "worker"})).ok());
+    ASSERT_TRUE(
+        Await(store_->OpenSession({session, now_ + absl::Seconds(15), "worker"}, now_)).ok());
   }
   std::vector<TaskRecord> LeaseTypes(const std::string& session, std::vector<LeaseType> types,
                                      int max) {

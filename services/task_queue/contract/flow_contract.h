@@ -143,6 +143,24 @@ TEST_P(TaskStoreContract, ADependencyThatHasEndedOtherwiseIsRefused) {
   EXPECT_EQ(status::Reason(refused), task_state::kDependencyFailed);
 }
 
+TEST_P(TaskStoreContract, ADependencyOnADuplicateOfTheBatchIsOneOnTheFirstTask) {
+  NewTask first = Make("first");
+  first.request_id = "r";
+  first.fingerprint = "f";
+  ASSERT_TRUE(Submit(first).ok());
+  for (const bool all_or_nothing : {false, true}) {
+    NewTask again = first;
+    again.task_id = absl::StrCat("again", all_or_nothing);
+    NewTask next = Make(absl::StrCat("next", all_or_nothing));
+    next.depends_on = {again.task_id};
+    const auto results =
+        Await(store_->SubmitBatch(std::vector{again, next}, all_or_nothing, now_)).value();
+    ASSERT_TRUE(results[1].ok()) << results[1].status();
+    EXPECT_THAT(results[1]->task.depends_on, testing::ElementsAre("first"));
+    EXPECT_THAT(results[1]->task.waits_for, testing::ElementsAre("first"));
+  }
+}
+
 TEST_P(TaskStoreContract, ADependentTaskAlsoWaitsForItsOwnTime) {
   ASSERT_TRUE(Submit(Make("a")).ok());
   NewTask later = Make("b");

@@ -1,0 +1,19 @@
+// The one place that names the concrete stores of tasks.
+#ifndef SERVICES_TASK_QUEUE_OPEN_TASK_STORE_H_
+#define SERVICES_TASK_QUEUE_OPEN_TASK_STORE_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "libs/service/context.h"
+#include "services/task_queue/task_store.h"
+
+namespace slipstream::task_queue {
+
+// The store that task_queue.redis_url asks for: Redis, or memory when it is empty.
+// FAILED_PRECONDITION when this build does not have it.
+absl::StatusOr<std::unique_ptr<TaskStore>> OpenTaskStore(service::Context& context);
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_OPEN_TASK_STORE_H_

@@ -1,0 +1,170 @@
+// WorkerSessions: what workers report, and leases that end.
+#include <algorithm>
+
+#include "libs/status/status.h"
+#include "services/task_queue/worker_sessions.h"
+
+namespace slipstream::task_queue {
+
+namespace {
+
+constexpr size_t kRecheckBatchCount = 100;
+
+enum class Kind { kProgress, kOutcome, kRelease };
+
+Kind KindOf(const WorkerReport& report) {
+  if (std::holds_alternative<ReportedProgress>(report.what)) return Kind::kProgress;
+  return std::holds_alternative<ReportedRelease>(report.what) ? Kind::kRelease : Kind::kOutcome;
+}
+
+}  // namespace
+
+Async<std::vector<absl::Status>> WorkerSessions::Report(std::string session_id,
+                                                        std::span<const WorkerReport> reports) {
+  // Runs of one kind go to the store together; the order over all of them stays.
+  std::vector<absl::Status> results;
+  results.reserve(reports.size());
+  for (size_t begin = 0; begin < reports.size();) {
+    size_t end = begin + 1;
+    while (end < reports.size() && KindOf(reports[end]) == KindOf(reports[begin])) ++end;
+    for (absl::Status& status :
+         co_await ReportRun(session_id, reports.subspan(begin, end - begin))) {
+      results.push_back(std::move(status));
+    }
+    if (absl::IsUnavailable(results.back())) {
+      KeepAlive(session_id, deps_.clock.Now());
+      const absl::Status away = results.back();
+      results.resize(reports.size(), away);
+      co_return results;
+    }
+    begin = end;
+  }
+  deps_.signals.work().Notify();
+  co_return results;
+}
+
+Async<absl::StatusOr<std::vector<Reported>>> WorkerSessions::Store(
+    const std::string& session_id, std::span<const WorkerReport> run, absl::Time now) {
+  if (KindOf(run[0]) == Kind::kProgress) {
+    std::vector<ProgressRequest> requests;
+    requests.reserve(run.size());
+    for (const WorkerReport& report : run) {
+      const auto& progress = std::get<ReportedProgress>(report.what);
+      requests.push_back(
+          {{report.task_id, session_id, report.epoch}, progress.percent, progress.message});
+    }
+    co_return co_await deps_.store.ProgressBatch(requests, now);
+  }
+  if (KindOf(run[0]) == Kind::kRelease) {
+    std::vector<LeaseKey> leases;
+    for (const WorkerReport& report : run) {
+      leases.push_back({report.task_id, session_id, report.epoch});
+    }
+    co_return co_await deps_.store.ReleaseBatch(leases, now);
+  }
+  std::vector<FinishRequest> requests;
+  requests.reserve(run.size());
+  for (const WorkerReport& report : run) {
+    FinishRequest& request = requests.emplace_back();
+    request.lease = {report.task_id, session_id, report.epoch};
+    if (const auto* success = std::get_if<task_state::Success>(&report.what)) {
+      request.outcome = *success;
+    } else {
+      auto failure = std::get<task_state::Failure>(report.what);
+      failure.jitter = deps_.random.NextDouble();
+      request.outcome = std::move(failure);
+    }
+  }
+  co_return co_await deps_.store.FinishBatch(requests, now);
+}
+
+Async<std::vector<absl::Status>> WorkerSessions::ReportRun(const std::string& session_id,
+                                                           std::span<const WorkerReport> run) {
+  const absl::Time now = deps_.clock.Now();
+  auto reported = co_await Store(session_id, run, now);
+  if (!reported.ok()) co_return std::vector<absl::Status>(run.size(), reported.status());
+  std::vector<absl::Status> statuses;
+  statuses.reserve(run.size());
+  for (const Reported& result : *reported) statuses.push_back(result.status);
+  Settle(session_id, run, *reported, now);
+  co_return statuses;
+}
+
+void WorkerSessions::Settle(const std::string& session_id, std::span<const WorkerReport> run,
+                            std::vector<Reported>& results, absl::Time now) {
+  const bool progress = KindOf(run[0]) == Kind::kProgress;
+  int64_t stale = 0;
+  std::vector<TaskRecord> changed;
+  changed.reserve(run.size());
+  {
+    sync::MutexLock lock(mu_);
+    auto it = sessions_.find(session_id);
+    for (size_t i = 0; i < run.size(); ++i) {
+      Reported& result = results[i];
+      if (!result.status.ok()) ++stale;
+      if (result.status.ok() && !result.repeated) changed.push_back(std::move(result.task));
+      if (it == sessions_.end() || (progress && result.status.ok())) continue;
+      // Ended, or never held: either way the worker is done with it, and its slot is free.
+      auto held = it->second.held.find(run[i].task_id);
+      if (held != it->second.held.end() && held->second.epoch == run[i].epoch) {
+        it->second.held.erase(held);
+      }
+    }
+  }
+  deps_.figures.StaleRefused(stale);
+  if (!progress) deps_.figures.Ended(changed, now);
+  deps_.signals.Changed(changed);
+}
+
+bool WorkerSessions::EndLease(const LeaseKey& lease, std::string_view reason) {
+  std::shared_ptr<WorkerSink> sink;
+  {
+    sync::MutexLock lock(mu_);
+    auto it = sessions_.find(lease.session_id);
+    if (it == sessions_.end()) return false;
+    Session& session = it->second;
+    const bool here = session.sink != nullptr;
+    auto held = session.held.find(lease.task_id);
+    if (held == session.held.end() || held->second.epoch != lease.epoch) {
+      if (session.leasing) session.ended_while_leasing.insert({lease.task_id, lease.epoch});
+      return here;
+    }
+    if (!held->second.assigned) {
+      held->second.cancel_reason = std::string(reason);  // sent right after its assignment
+      return here;
+    }
+    session.held.erase(held);
+    sink = session.sink;
+  }
+  if (sink != nullptr) sink->Cancel(lease, reason);
+  deps_.signals.work().Notify();
+  return sink != nullptr;
+}
+
+Async<absl::Status> WorkerSessions::Recheck() {
+  std::vector<LeaseKey> held;
+  {
+    sync::MutexLock lock(mu_);
+    for (const auto& [session_id, session] : sessions_) {
+      for (const auto& [task_id, lease] : session.held) {
+        held.push_back({task_id, session_id, lease.epoch});
+      }
+    }
+  }
+  for (size_t begin = 0; begin < held.size(); begin += kRecheckBatchCount) {
+    const size_t end = std::min(held.size(), begin + kRecheckBatchCount);
+    std::vector<std::string> ids;
+    for (size_t i = begin; i < end; ++i) ids.push_back(held[i].task_id);
+    const auto tasks = co_await deps_.store.BulkGet(ids);
+    if (!tasks.ok()) co_return tasks.status();
+    for (size_t i = begin; i < end; ++i) {
+      const std::optional<TaskRecord>& task = (*tasks)[i - begin];
+      if (task && task_state::CheckLease(*task, held[i].session_id, held[i].epoch).ok()) continue;
+      const bool cancelled = task && task->status == TaskStatus::kCancelled;
+      EndLease(held[i], cancelled ? task_state::kCancelled : task_state::kStaleLease);
+    }
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace slipstream::task_queue
