@@ -7,6 +7,7 @@
 #include "libs/async/event.h"
 #include "libs/async/runtime.h"
 #include "libs/async/scope.h"
+#include "libs/async/start.h"
 #include "libs/async/suspend.h"
 
 namespace slipstream::async {
@@ -111,6 +112,36 @@ TEST_F(AsyncTest, SleepForEndsByItself) {
   scope_.Spawn(
       [&]() -> Async<void> { result.set_value(co_await scope_.SleepFor(absl::Milliseconds(1))); });
   EXPECT_TRUE(result.get_future().get());
+}
+
+TEST(Start, RunsHereUntilItWaitsAndGoesOnOnTheExecutor) {
+  Runtime runtime(1);
+  const auto here = std::this_thread::get_id();
+  std::promise<std::vector<bool>> was_here;
+  Event go;
+  std::atomic<bool> began = false;
+  Start(runtime.executor(), [&]() -> Async<void> {
+    std::vector<bool> seen = {std::this_thread::get_id() == here};
+    began = true;
+    co_await go.Wait(0);
+    seen.push_back(std::this_thread::get_id() == here);
+    was_here.set_value(seen);
+  });
+  EXPECT_TRUE(began);
+  go.Notify();
+  EXPECT_EQ(was_here.get_future().get(), (std::vector<bool>{true, false}));
+}
+
+TEST(Start, EndsBeforeItReturnsWhenNothingIsWaitedFor) {
+  Runtime runtime(1);
+  const auto held = std::make_shared<int>(7);
+  int result = 0;
+  Start(runtime.executor(), [&result, held]() -> Async<void> {
+    result = *held;
+    co_return;
+  });
+  EXPECT_EQ(result, 7);
+  EXPECT_EQ(held.use_count(), 1);  // the frame is gone
 }
 
 }  // namespace

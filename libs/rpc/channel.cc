@@ -2,10 +2,13 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "libs/rpc/process_settings.h"
+
 namespace slipstream::rpc {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const std::string& address,
                                            const ChannelOptions& options) {
+  SetUpProcess();
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(options.max_message_bytes);
   args.SetMaxSendMessageSize(options.max_message_bytes);

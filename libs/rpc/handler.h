@@ -10,7 +10,9 @@
 //   }
 //
 // A handler that returns absl::Status runs inline on the gRPC thread and must not wait; one that
-// returns Async<absl::Status> is a coroutine on the runtime's executor.
+// returns Async<absl::Status> is a coroutine. That of a unary call begins on the gRPC thread too
+// and goes on on the runtime's executor once it has waited; that of a stream is on the executor
+// from its beginning.
 //
 // Thread safety: an Endpoint is immutable; handlers of different calls run at the same time.
 #ifndef LIBS_RPC_HANDLER_H_
@@ -26,6 +28,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "libs/async/start.h"
 #include "libs/async/suspend.h"
 #include "libs/rpc/send_queue.h"
 #include "libs/rpc/server_call.h"
@@ -131,7 +134,12 @@ class ReadSlot {
   async::Resume<bool> resume_ ABSL_GUARDED_BY(mutex_);
 };
 
-using UnaryReactor = CallReactor<grpc::ServerUnaryReactor>;
+class UnaryReactor final : public CallReactor<grpc::ServerUnaryReactor> {
+ public:
+  using CallReactor::CallReactor;
+  // OnDone and OnCancel wait for nothing, so gRPC need not hand each call's end to another thread.
+  bool InternalInlineable() override { return true; }
+};
 
 // A reactor that writes: through a queue, and it finishes when the queue has been written.
 template <class GrpcReactor, class Response>
@@ -222,12 +230,9 @@ class Endpoint {
       reactor->End(handler(reactor->context(), *request, response));
     } else {
       // The reactor outlives Finish by this reference; gRPC may call OnDone at any time after it.
-      auto run = [](auto h, auto r, const Request* q, Response* p) -> Async<void> {
-        r->End(co_await h(r->context(), *q, p));
-      };
-      boost::asio::co_spawn(dispatcher_.executor,
-                            run(std::move(handler), std::move(reactor), request, response),
-                            internal::RethrowIfAny);
+      async::Start(dispatcher_.executor,
+                   [h = std::move(handler), r = std::move(reactor), request, response]() mutable
+                       -> Async<void> { r->End(co_await h(r->context(), *request, response)); });
     }
     return raw;
   }

@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/channel.h"
+#include "libs/rpc/process_settings.h"
 
 namespace slipstream::rpc {
 
@@ -83,6 +84,7 @@ Server::~Server() { Shutdown(absl::ZeroDuration()); }
 void Server::AddService(grpc::Service* service) { impl_->services.push_back(service); }
 
 absl::Status Server::Start() {
+  SetUpProcess();
   grpc::EnableDefaultHealthCheckService(true);
   if (options_.reflection) EnableReflection();
   grpc::ServerBuilder builder;

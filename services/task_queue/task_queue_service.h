@@ -8,6 +8,7 @@
 
 #include "libs/auth/permissions.h"
 #include "libs/page_token/page_token.h"
+#include "libs/rpc/arena_messages.h"
 #include "libs/rpc/handler.h"
 #include "services/task_queue/caller.h"
 #include "services/task_queue/task_queue_engine.h"
@@ -29,7 +30,11 @@ class TaskQueueService final : public v1::TaskQueueService::CallbackService {
     bool durable;  // what Task.durable says
   };
   TaskQueueService(Deps deps, rpc::MethodTable methods)
-      : deps_(std::move(deps)), rpc_(deps_.dispatcher, std::move(methods)) {}
+      : deps_(std::move(deps)), rpc_(deps_.dispatcher, std::move(methods)) {
+    SetMessageAllocatorFor_SubmitTask(&submit_messages_);
+    SetMessageAllocatorFor_BulkSubmitTasks(&bulk_submit_messages_);
+    SetMessageAllocatorFor_BulkGetTasks(&bulk_get_messages_);
+  }
 
   // Ends the open watches.
   void Stop();
@@ -86,6 +91,10 @@ class TaskQueueService final : public v1::TaskQueueService::CallbackService {
   absl::Status SetRedactedArgs(const TaskRecord& task, v1::Task* out) const;
 
   const Deps deps_;
+  // Of the methods that are called most.
+  rpc::ArenaMessages<v1::SubmitTaskRequest, v1::Task> submit_messages_;
+  rpc::ArenaMessages<v1::BulkSubmitTasksRequest, v1::BulkSubmitTasksResponse> bulk_submit_messages_;
+  rpc::ArenaMessages<v1::BulkGetTasksRequest, v1::BulkGetTasksResponse> bulk_get_messages_;
   rpc::Endpoint rpc_;
   std::atomic<bool> stopping_{false};
 };

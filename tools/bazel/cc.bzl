@@ -21,10 +21,11 @@ def slip_cc_library(name, copts = [], **kwargs):
     )
 
 def slip_cc_binary(name, copts = [], **kwargs):
-    """cc_binary with the house warnings as errors."""
+    """cc_binary with the house warnings as errors, and jemalloc."""
     native.cc_binary(
         name = name,
         copts = _WARNINGS + copts,
+        malloc = "@system//:malloc",
         **kwargs
     )
 
