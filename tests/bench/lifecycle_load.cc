@@ -9,7 +9,7 @@ namespace v1 = task_queue::v1;
 
 namespace {
 
-constexpr int64_t kMinReadBackoffNs = 1'000'000;
+constexpr int64_t kMinReadBackoffNs = 2'000'000;
 constexpr int64_t kMaxReadBackoffNs = 50'000'000;
 constexpr int64_t kStuckNs = 30'000'000'000;
 
@@ -30,8 +30,7 @@ nlohmann::json LifecycleLoad::Run() {
       Fail(absl::DeadlineExceededError("nothing has moved for 30 s"));
       break;
     }
-    const auto tick =
-        options_.rate > 0 ? absl::Microseconds(200) : absl::Milliseconds(1);
+    const auto tick = options_.rate > 0 ? absl::Microseconds(200) : absl::Milliseconds(1);
     (void)changed_.WaitFor(mu_, tick);
   }
   sync::MutexLock lock(mu_);
@@ -95,11 +94,11 @@ bool LifecycleLoad::TakeRead(int64_t now_ns, Read* out) {
     const Lane& lane = lanes_[static_cast<size_t>(i)];
     if (lane.reading || lane.unread.empty() || now_ns < lane.not_before_ns) continue;
     // A bulk is worth waiting for, but not for long when there is a schedule to keep.
-    if (lane.unread.size() < task_queue_client::kMaxBulkCount && !last && options_.rate == 0) {
+    if (lane.unread.size() < task_queue_client::kMaxBulkCount + lane.lag && !last &&
+        options_.rate == 0) {
       continue;
     }
-    if (best < 0 ||
-        lane.unread.size() > lanes_[static_cast<size_t>(best)].unread.size()) {
+    if (best < 0 || lane.unread.size() > lanes_[static_cast<size_t>(best)].unread.size()) {
       best = i;
     }
   }
@@ -205,9 +204,10 @@ void LifecycleLoad::OnRead(Read read, const absl::Status& status,
   if (unfinished.empty()) {
     lane.backoff_ns = 0;
     lane.not_before_ns = 0;
+    lane.lag -= std::min<size_t>(lane.lag, 5);
   } else {
-    lane.backoff_ns =
-        std::clamp(lane.backoff_ns * 2, kMinReadBackoffNs, kMaxReadBackoffNs);
+    lane.lag = std::min(lane.lag + 50, static_cast<size_t>(options_.window) / 8);
+    lane.backoff_ns = std::clamp(lane.backoff_ns * 2, kMinReadBackoffNs, kMaxReadBackoffNs);
     lane.not_before_ns = now_ns + lane.backoff_ns;
     for (auto it = unfinished.rbegin(); it != unfinished.rend(); ++it) {
       lane.unread.push_front(std::move(*it));

@@ -46,6 +46,9 @@ class LifecycleLoad {
     std::deque<Sent> unread;
     int64_t not_before_ns = 0;
     int64_t backoff_ns = 0;
+    // How many of the latest tasks are not asked for yet, because they are hardly done: learned, up
+    // after a read in vain and down after a good one.
+    size_t lag = 0;
     bool reading = false;  // one read at a time, so that the order stays
   };
   struct Read {

@@ -24,6 +24,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="how often each side is measured")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each timed measurement")
     parser.add_argument("--store", choices=["redis", "memory"], default=DEFAULT_STORE)
+    parser.add_argument("--server_config", default="", metavar="TEXTPROTO",
+                        help="added to the server's configuration, to try settings")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -43,7 +45,8 @@ def main() -> None:
     # So that the processes of a bench that is told to end are ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = bench_queue.Options(tasks=given.tasks, runs=given.runs, store=given.store,
-                                  seconds=given.seconds, keep=given.keep)
+                                  seconds=given.seconds, keep=given.keep,
+                                  server_config=given.server_config)
     try:
         if given.serve:
             bench_queue.serve(given.name, options)

@@ -122,7 +122,8 @@ class Party:
 class Parties:
     """All processes of one run; leaving it ends them and removes their folder."""
 
-    def __init__(self, keep: bool = False):
+    def __init__(self, keep: bool = False, server_config: str = ""):
+        self.server_config = server_config
         self.folder = Path(tempfile.mkdtemp(prefix="slip_bench_"))
         self.parties: list[Party] = []
         self.keep = keep
@@ -180,7 +181,7 @@ class Parties:
             f'service_token_file: "{service}" }}\n'
             f'task_queue {{ {" ".join(queue)} }}\n'
             f'endpoints {{ notification_address: "{notification or f"127.0.0.1:{nowhere}"}" '
-            f'monitoring_address: "127.0.0.1:{nowhere}" }}\n')
+            f'monitoring_address: "127.0.0.1:{nowhere}" }}\n{self.server_config}\n')
         party = self.start("task_queue", [binary("task_queue"), "--config", config])
         _wait_ready(party, http)
         return party, f"127.0.0.1:{grpc}"

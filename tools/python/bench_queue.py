@@ -27,11 +27,13 @@ class Options:
     seconds: float = 5.0
     keep: bool = False
     backlog: int = 1_000_000
+    server_config: str = ""
 
 
 def figures_of(options: Options, **more) -> dict:
     return {"versions": environment_versions(),
             "settings": {"store": options.store, "server": SERVER_SETTINGS,
+                         "server_config": options.server_config or "defaults",
                          "redis": {**REDIS_SETTINGS, "link": "TCP, loopback"},
                          "parties": "each in a process of its own, all on this machine", **more}}
 
@@ -66,13 +68,13 @@ def queue_submit(options: Options) -> Report:
     raw = []
     for _ in range(runs):
         load = {"channels": CHANNELS, "inflight": inflight, "seconds": options.seconds}
-        with Parties(options.keep) as parties:
+        with Parties(options.keep, options.server_config) as parties:
             server = Server(parties, options.store)
             # The type must be known, as it is where a worker has connected once.
             parties.worker(server.address, slots=1).finish()
             ours = _load(parties, "submit", server.all, target="submit", address=server.address,
                          token=parties.token("bench", "user"), **load)
-        with Parties(options.keep) as parties:
+        with Parties(options.keep, options.server_config) as parties:
             echo = parties.start("echo_server", [driver("echo_server"), "127.0.0.1:0"], stdin=True,
                                  stdout=True)
             port = echo.read(20)["port"]
@@ -114,7 +116,7 @@ def _load(parties: Parties, name: str, servers: list, **flags) -> dict:
 
 def run_lifecycles(options: Options, tasks: int, **flags) -> dict:
     """Our lifecycle once, on fresh processes."""
-    with Parties(options.keep) as parties:
+    with Parties(options.keep, options.server_config) as parties:
         server = Server(parties, options.store)
         worker = parties.worker(server.address, slots=SLOTS)
         # The first thousands warm up allocators, connections and Redis's scripts.
@@ -141,7 +143,7 @@ def _result(producer) -> dict:
 
 
 def run_bullmq(options: Options, tasks: int, **flags) -> dict:
-    with Parties(options.keep) as parties:
+    with Parties(options.keep, options.server_config) as parties:
         redis, port = parties.redis()
         worker = parties.node("bullmq_worker", "worker.mjs", redis_port=port, concurrency=100)
         worker.read(30)
@@ -165,7 +167,7 @@ def run_scripts(options: Options, tasks: int) -> dict | None:
     """
     if options.store != "redis" or not driver("queue_scripts").exists():
         return None
-    with Parties(options.keep) as parties:
+    with Parties(options.keep, options.server_config) as parties:
         redis, port = parties.redis()
         meter = CpuMeter(redis)
         scripts = parties.start("queue_scripts", [driver("queue_scripts"), f"--redis_port={port}",
@@ -255,7 +257,7 @@ def queue_latency(options: Options) -> Report:
         peak="lifecycles of the same bulks in the same run, closed loop", share_of_peak=0.7)
     raw = []
     for _ in range(runs):
-        with Parties(options.keep) as parties:
+        with Parties(options.keep, options.server_config) as parties:
             server = Server(parties, options.store)
             worker = parties.worker(server.address, slots=SLOTS)
             _result(parties.producer(server.address, name="warm_up", tasks=min(tasks, 5000)))
@@ -325,7 +327,7 @@ def queue_backlog(options: Options) -> Report:
     for _ in range(runs):
         run = {}
         for waiting in (small, large):
-            with Parties(options.keep) as parties:
+            with Parties(options.keep, options.server_config) as parties:
                 server = Server(parties, options.store)
                 backlog = Backlog(server, waiting, slots=SLOTS // 4)
                 time.sleep(min(2.0, options.seconds / 2))
@@ -369,7 +371,7 @@ def queue_fairness(options: Options) -> Report:
     for _ in range(runs):
         run = {}
         for waiting in (small, large):
-            with Parties(options.keep) as parties:
+            with Parties(options.keep, options.server_config) as parties:
                 server = Server(parties, options.store)
                 backlog = Backlog(server, waiting, tenant="crowd", slots=slots, work_ms=work_ms)
                 time.sleep(1)
@@ -396,7 +398,7 @@ def queue_fairness(options: Options) -> Report:
 
 def serve(name: str, options: Options) -> None:
     """Starts both sides and waits, for a client of one's own."""
-    with Parties(options.keep) as parties:
+    with Parties(options.keep, options.server_config) as parties:
         server = Server(parties, options.store)
         print(f"task queue: {server.address} (store: {options.store})")
         print(f"  user token:   {parties.token('bench', 'user')}")

@@ -266,12 +266,18 @@ Async<void> Worker::Pump() {
       }
     }
     Perform(std::move(tasks));
+    const bool sends = !actions.send.empty();
     for (WorkRequest& request : actions.send) {
       if (!co_await stream->Write(std::move(request))) break;
     }
     if (actions.finish) stream->Finish();
     if (actions.cancel || (done && stream != nullptr && !actions.finish)) stream->Cancel();
     if (done) co_return;
+    // What is reported meanwhile goes as one message.
+    if (sends && options_.report_interval > absl::ZeroDuration()) {
+      co_await scope_.SleepFor(options_.report_interval);
+      continue;
+    }
     wait = std::clamp(wait, absl::ZeroDuration(), kMaxPumpSleep);
     const boost::asio::steady_timer timer(options_.executor, absl::ToChronoNanoseconds(wait));
     co_await wake_.Wait(version, timer.expiry());

@@ -45,6 +45,9 @@ struct WorkerOptions {
   int slots = 4;                        // handlers at once, 1-10,000
   std::vector<TaskRegistration> tasks;  // 1-100
   absl::Duration progress_interval = absl::Milliseconds(100);  // per task, at least
+  // Between two messages to the queue, at least; the first after a quiet time goes at once. Under
+  // load it makes one message of many reports, which is what a report costs.
+  absl::Duration report_interval = absl::Milliseconds(1);
   absl::Duration welcome_timeout = absl::Seconds(10);
   absl::Duration hand_back_timeout = absl::Seconds(2);  // after a drain's deadline
   // Wait before a new stream: random between half and all of a time that doubles from min to max.
