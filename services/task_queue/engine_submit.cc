@@ -82,8 +82,8 @@ void TaskQueueEngine::CheckAll(const Caller& caller, std::span<const SubmitSpec>
   if (flow) RefuseFollowers(batch, false);
 }
 
-// Who depends on a refused entry is refused too: before the store is asked, and after it has refused
-// some (then the follower's own refusal speaks of an id that nobody knows).
+// Who depends on a refused entry is refused too: before the store is asked, and after it has
+// refused some (then the follower's own refusal speaks of an id that nobody knows).
 void TaskQueueEngine::RefuseFollowers(Batch& batch, bool stored) {
   for (const size_t i : batch.flow.order) {
     if (batch.results[i].ok() == stored || !batch.flow.refused[i].ok()) continue;

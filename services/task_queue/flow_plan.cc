@@ -21,8 +21,9 @@ void AddOnce(std::vector<T>& list, const T& value) {
 
 absl::Status Unknown(const std::string& name, size_t count) {
   return status::FieldError(
-      "depends_on", absl::StrCat("names \"", status::BoundedText(name, 64), "\"; it takes ids of 36 ",
-                                 "characters, and #0-#", count - 1, " for entries of this submit"));
+      "depends_on",
+      absl::StrCat("names \"", status::BoundedText(name, 64), "\"; it takes ids of 36 ",
+                   "characters, and #0-#", count - 1, " for entries of this submit"));
 }
 
 absl::Status Cyclic(size_t entry) {

@@ -50,8 +50,7 @@ absl::Status MemoryTaskStore::PlanDependencies(const NewTask& task, const BatchP
     if (on == nullptr || on->task.owner != task.owner || on->task.tenant != task.tenant) {
       return UnknownDependency(named);
     }
-    const bool replaced =
-        on == plan.holder || batch.replaced_ids.contains(id);
+    const bool replaced = on == plan.holder || batch.replaced_ids.contains(id);
     if (replaced) return DependencyEnded(id, TaskStatus::kCancelled);
     if (on->task.status == TaskStatus::kSucceeded) continue;
     if (task_state::IsFinal(on->task.status)) return DependencyEnded(id, on->task.status);

@@ -127,8 +127,8 @@ class MemoryTaskStore final : public TaskStore {
   // --- submit (memory_submit.cc)
   // What a submit that is not refused does.
   struct Plan {
-    const Entry* known = nullptr;  // of the same request id: nothing is done
-    Entry* holder = nullptr;       // of the unique key, to be replaced or debounced
+    const Entry* known = nullptr;         // of the same request id: nothing is done
+    Entry* holder = nullptr;              // of the unique key, to be replaced or debounced
     std::vector<std::string> depends_on;  // without aliases
     std::vector<std::string> waits_for;
   };

@@ -38,7 +38,7 @@ struct SubmitSpec {
   int unique_policy = 0;
   std::string concurrency_key;
   std::vector<std::string> depends_on;  // ids, or "#n" for entry n of the same bulk submit
-  std::string not_built_feature;  // the name of an option used that this build does not have
+  std::string not_built_feature;        // the name of an option used that this build does not have
 };
 
 struct SubmitLimits {

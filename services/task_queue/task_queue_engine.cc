@@ -156,13 +156,15 @@ Async<absl::StatusOr<PurgeResult>> TaskQueueEngine::Purge(PurgeQuery query) {
 
 Async<absl::StatusOr<QueueReport>> TaskQueueEngine::Report() {
   auto stats = co_await deps_.store.Stats();
-  if (!stats.ok()) co_return stats.status();
+  // What happens here and who works here is known without the store.
+  const bool away = absl::IsUnavailable(stats.status());
+  if (!stats.ok() && !away) co_return stats.status();
   const absl::Time now = deps_.clock.Now();
   QueueReport report;
-  report.store = *std::move(stats);
+  if (!away) report.store = *std::move(stats);
   report.workers = deps_.sessions.Infos();
   report.store_name = deps_.store.name();
-  report.degraded = store_away_.load(std::memory_order_acquire);
+  report.degraded = away || store_away_.load(std::memory_order_acquire);
   FiguresSum sum = deps_.figures.Sum(now);
   const auto shared = co_await deps_.store.LoadShared(kFiguresKind);
   // Without the others' figures these are still this server's.
@@ -182,8 +184,8 @@ Async<absl::StatusOr<QueueReport>> TaskQueueEngine::Report() {
 Async<absl::Status> TaskQueueEngine::ShareFigures() {
   if (deps_.server_id.empty()) co_return absl::OkStatus();
   const absl::Time now = deps_.clock.Now();
-  std::string document = SerializeFigures(
-      {deps_.server_id, now, deps_.figures.Sum(now), deps_.sessions.Infos()});
+  std::string document =
+      SerializeFigures({deps_.server_id, now, deps_.figures.Sum(now), deps_.sessions.Infos()});
   co_return co_await deps_.store.SaveShared(kFiguresKind, deps_.server_id, std::move(document),
                                             kFiguresTtl);
 }

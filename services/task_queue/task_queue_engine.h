@@ -120,8 +120,8 @@ class TaskQueueEngine final : public StoreListener {
   const Deps deps_;
   const SubmitLimits limits_;
   std::atomic<bool> draining_{false};
-  std::atomic<bool> gap_{false};         // news may have been missed
-  std::atomic<bool> store_away_{false};  // the last Tick found it so
+  std::atomic<bool> gap_{false};                   // news may have been missed
+  std::atomic<bool> store_away_{false};            // the last Tick found it so
   absl::Time sweep_after_ = absl::InfinitePast();  // of Tick alone
 };
 

@@ -32,7 +32,7 @@ namespace {
 
 constexpr absl::Duration kTickPeriod = absl::Milliseconds(50);
 constexpr int kMaxTicksInARow = 100;
-constexpr int kMaxTickSlowdown = 5;  // while the store is away
+constexpr int kMaxTickSlowdown = 5;                     // while the store is away
 constexpr absl::Duration kLoopPoll = absl::Seconds(1);  // a signal may come from another server
 constexpr absl::Duration kSamplePeriod = absl::Seconds(1);
 constexpr absl::Duration kArtifactSweepPeriod = absl::Minutes(10);
@@ -142,8 +142,8 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
                 signals_, opened.page_tokens, store_.durable()},
                std::move(opened.queue)),
       worker_service_(
-          {context.dispatcher, sessions_, signals_, context.random, TimesOf(context.config.task_queue()),
-           context.config.task_queue().max_result_bytes()},
+          {context.dispatcher, sessions_, signals_, context.random,
+           TimesOf(context.config.task_queue()), context.config.task_queue().max_result_bytes()},
           std::move(opened.worker)),
       artifact_service_(
           {context.dispatcher, context.permissions, artifact_engine_, opened.page_tokens},
@@ -353,9 +353,10 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Co
     tables.push_back(*std::move(table));
   }
   return std::make_unique<TaskQueueModule>(
-      context, Opened{*std::move(store), std::move(files), *std::move(artifacts), *std::move(page_tokens),
-                      std::move(tables[0]), std::move(tables[1]), std::move(tables[2]),
-                      std::move(tables[3]), std::move(tables[4]), std::move(tables[5])});
+      context,
+      Opened{*std::move(store), std::move(files), *std::move(artifacts), *std::move(page_tokens),
+             std::move(tables[0]), std::move(tables[1]), std::move(tables[2]), std::move(tables[3]),
+             std::move(tables[4]), std::move(tables[5])});
 }
 
 }  // namespace slipstream::task_queue

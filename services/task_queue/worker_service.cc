@@ -238,9 +238,9 @@ Async<absl::Status> WorkerService::HandleReports(Conversation& with,
     if (left.empty()) break;
     if (with.call.cancelled()) co_return absl::CancelledError("the worker went away");
     failures_count = done > 0 ? 1 : failures_count + 1;
-    co_await with.ended->Wait(
-        seen, async::After(task_state::RetryDelay(failures_count, kStoreAwayRetry,
-                                                  deps_.random.NextDouble(), absl::ZeroDuration())));
+    co_await with.ended->Wait(seen, async::After(task_state::RetryDelay(
+                                        failures_count, kStoreAwayRetry, deps_.random.NextDouble(),
+                                        absl::ZeroDuration())));
   }
   co_return absl::OkStatus();
 }

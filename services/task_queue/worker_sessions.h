@@ -3,8 +3,8 @@
 // A session begins with a hello and lives on while its worker sends heartbeats. When its stream
 // breaks it has the grace time to come back and name itself; then its tasks go to others. The
 // store decides who holds a lease (by session and epoch); this class knows the streams, the free
-// slots and what was sent, so nothing here can make a stale report count. So a worker may resume its
-// session at any server of the store: what it holds is read from there.
+// slots and what was sent, so nothing here can make a stale report count. So a worker may resume
+// its session at any server of the store: what it holds is read from there.
 //
 // While the store is away (UNAVAILABLE) no session ends: heartbeats are taken, and reports are
 // refused with UNAVAILABLE for the caller to repeat.
@@ -114,7 +114,7 @@ class WorkerSessions {
     QueueFigures& figures;
     TaskSignals& signals;
     logging::Logger logger;
-    const ArgsCipher* args = nullptr;        // null: no arguments are encrypted
+    const ArgsCipher* args = nullptr;         // null: no arguments are encrypted
     SharedTaskTypes* shared_types = nullptr;  // null: types are known here alone
   };
   WorkerSessions(Deps deps, WorkerTimes times) : deps_(std::move(deps)), times_(times) {}
@@ -125,8 +125,8 @@ class WorkerSessions {
   Async<absl::Status> Heartbeat(std::string session_id);
   // Tasks that the worker takes in addition to those it holds.
   void SetFreeSlots(const std::string& session_id, int free_slots);
-  // In order; one result each. UNAVAILABLE: neither this one nor those after it have been handed in.
-  // The reports live until it is done.
+  // In order; one result each. UNAVAILABLE: neither this one nor those after it have been handed
+  // in. The reports live until it is done.
   Async<std::vector<absl::Status>> Report(std::string session_id,
                                           std::span<const WorkerReport> reports);
 

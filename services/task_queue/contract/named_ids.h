@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "libs/status/status.h"
 #include "services/task_queue/task_store.h"
 
 namespace slipstream::task_queue {
@@ -36,6 +37,7 @@ class NamedIds final : public TaskStore {
     auto results = co_await store_.SubmitBatch(named, all_or_nothing, now);
     if (!results.ok()) co_return results.status();
     for (auto& one : *results) {
+      if (!one.ok()) one = Out(one.status());
       if (!one.ok()) continue;
       Out(one->task);
       if (one->replaced) Out(*one->replaced);
@@ -119,7 +121,8 @@ class NamedIds final : public TaskStore {
   Async<absl::StatusOr<TaskRecord>> Restart(std::string_view task_id, absl::Time now) override {
     const std::string id = In(task_id);
     auto task = co_await store_.Restart(id, now);
-    if (task.ok()) Out(*task);
+    if (!task.ok()) co_return Out(task.status());
+    Out(*task);
     co_return task;
   }
   Async<absl::StatusOr<SweepResult>> Sweep(absl::Time now, int max_count, double jitter) override {
@@ -197,6 +200,13 @@ class NamedIds final : public TaskStore {
     task.task_id = Name(task.task_id);
     for (std::string& id : task.depends_on) id = Name(id);
     for (std::string& id : task.waits_for) id = Name(id);
+  }
+  // The same error with the name in its metadata.
+  absl::Status Out(const absl::Status& error) const {
+    const auto id = status::Metadata(error, "task_id");
+    if (!id) return error;
+    return status::Error(error.code(), status::Reason(error), error.message(),
+                         {{"task_id", Name(*id)}});
   }
   void Out(std::vector<TaskRecord>& tasks) const {
     for (TaskRecord& task : tasks) Out(task);
