@@ -61,9 +61,8 @@ void MakeTask(int64_t number, int64_t at_ns, task_queue::v1::SubmitTaskRequest* 
   auto& fields = *out->mutable_args()->mutable_fields();
   fields["n"].set_number_value(static_cast<double>(number));
   fields["at"].set_number_value(static_cast<double>(at_ns));
-  const size_t taken =
-      sizeof(R"({"n":,"at":,"data":""})") - 1 + std::to_string(number).size() +
-      std::to_string(at_ns).size();
+  const size_t taken = sizeof(R"({"n":,"at":,"data":""})") - 1 + std::to_string(number).size() +
+                       std::to_string(at_ns).size();
   fields["data"].set_string_value(std::string(kArgsBytes - std::min(taken, kArgsBytes), 'x'));
 }
 
@@ -80,8 +79,11 @@ nlohmann::json Percentiles(std::vector<int64_t> ns) {
     const auto rank = static_cast<size_t>(part * static_cast<double>(ns.size()));
     return static_cast<double>(ns[std::min(rank, ns.size() - 1)]) / 1e6;
   };
-  return {{"count", ns.size()},   {"p50_ms", ms(0.5)}, {"p99_ms", ms(0.99)},
-          {"p999_ms", ms(0.999)}, {"max_ms", ms(1)}};
+  return {{"count", ns.size()},
+          {"p50_ms", ms(0.5)},
+          {"p99_ms", ms(0.99)},
+          {"p999_ms", ms(0.999)},
+          {"max_ms", ms(1)}};
 }
 
 void Print(const nlohmann::json& line) {

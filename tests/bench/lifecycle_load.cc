@@ -93,9 +93,9 @@ bool LifecycleLoad::TakeRead(int64_t now_ns, Read* out) {
   for (int i = 0; i < 4; ++i) {
     const Lane& lane = lanes_[static_cast<size_t>(i)];
     if (lane.reading || lane.unread.empty() || now_ns < lane.not_before_ns) continue;
-    // A bulk is worth waiting for, but not for long when there is a schedule to keep.
-    if (lane.unread.size() < task_queue_client::kMaxBulkCount + lane.lag && !last &&
-        options_.rate == 0) {
+    // A bulk is worth waiting for; with a schedule to keep, half a bulk is.
+    const size_t enough = options_.rate == 0 ? task_queue_client::kMaxBulkCount + lane.lag : 50;
+    if (lane.unread.size() < enough && !last) {
       continue;
     }
     if (best < 0 || lane.unread.size() > lanes_[static_cast<size_t>(best)].unread.size()) {

@@ -59,8 +59,8 @@ class BenchWorker {
     task.type.set_max_attempts(1);
     const absl::Duration work = absl::Milliseconds(absl::GetFlag(FLAGS_work_ms));
     if (work > absl::ZeroDuration()) {
-      task.handler = [this, work](const TaskArgs& args, TaskContext& context)
-          -> Async<absl::StatusOr<TaskResult>> {
+      task.handler = [this, work](const TaskArgs& args,
+                                  TaskContext& context) -> Async<absl::StatusOr<TaskResult>> {
         TaskResult result = Start(args);
         co_await context.SleepFor(work);
         Finished();

@@ -84,8 +84,7 @@ class TaskQueueClient {
   void BulkSubmitThen(const rpc::CallOptions& call,
                       const task_queue::v1::BulkSubmitTasksRequest& request,
                       Done<task_queue::v1::BulkSubmitTasksResponse> done);
-  void BulkGetThen(const rpc::CallOptions& call,
-                   const task_queue::v1::BulkGetTasksRequest& request,
+  void BulkGetThen(const rpc::CallOptions& call, const task_queue::v1::BulkGetTasksRequest& request,
                    Done<task_queue::v1::BulkGetTasksResponse> done);
 
  private:

@@ -38,15 +38,15 @@ class FakeQueue final : public v1::TaskQueueService::CallbackService {
   grpc::ServerUnaryReactor* BulkSubmitTasks(grpc::CallbackServerContext* c,
                                             const v1::BulkSubmitTasksRequest* q,
                                             v1::BulkSubmitTasksResponse* p) override {
-    return rpc_.Unary("BulkSubmitTasks", c, q, p,
-                      [](rpc::CallContext&, const v1::BulkSubmitTasksRequest& q,
-                         v1::BulkSubmitTasksResponse* p) {
-                        for (const auto& task : q.tasks()) {
-                          p->add_results()->mutable_task()->set_task_id(task.task_type());
-                        }
-                        p->set_accepted_count(q.tasks_size());
-                        return absl::OkStatus();
-                      });
+    return rpc_.Unary(
+        "BulkSubmitTasks", c, q, p,
+        [](rpc::CallContext&, const v1::BulkSubmitTasksRequest& q, v1::BulkSubmitTasksResponse* p) {
+          for (const auto& task : q.tasks()) {
+            p->add_results()->mutable_task()->set_task_id(task.task_type());
+          }
+          p->set_accepted_count(q.tasks_size());
+          return absl::OkStatus();
+        });
   }
   grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* c, const v1::GetTaskRequest* q,
                                     v1::Task* p) override {
@@ -60,13 +60,13 @@ class FakeQueue final : public v1::TaskQueueService::CallbackService {
   grpc::ServerUnaryReactor* BulkGetTasks(grpc::CallbackServerContext* c,
                                          const v1::BulkGetTasksRequest* q,
                                          v1::BulkGetTasksResponse* p) override {
-    return rpc_.Unary("BulkGetTasks", c, q, p,
-                      [](rpc::CallContext&, const v1::BulkGetTasksRequest& q,
-                         v1::BulkGetTasksResponse* p) {
-                        p->add_tasks()->set_task_id(q.task_ids(0));
-                        p->add_missing_task_ids(q.task_ids(1));
-                        return absl::OkStatus();
-                      });
+    return rpc_.Unary(
+        "BulkGetTasks", c, q, p,
+        [](rpc::CallContext&, const v1::BulkGetTasksRequest& q, v1::BulkGetTasksResponse* p) {
+          p->add_tasks()->set_task_id(q.task_ids(0));
+          p->add_missing_task_ids(q.task_ids(1));
+          return absl::OkStatus();
+        });
   }
   grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* c, const v1::ListTasksRequest* q,
                                       v1::ListTasksResponse* p) override {
@@ -96,28 +96,29 @@ class FakeQueue final : public v1::TaskQueueService::CallbackService {
   }
   grpc::ServerWriteReactor<v1::Task>* WatchTask(grpc::CallbackServerContext* c,
                                                 const v1::WatchTaskRequest* q) override {
-    return rpc_.ServerStream<v1::Task>(
-        "WatchTask", c, q,
-        [this](rpc::CallContext&, const v1::WatchTaskRequest& q,
-               rpc::Sender<v1::Task>& out) -> Async<absl::Status> {
-          ++watches;
-          if (q.task_id() == "unknown") co_return absl::NotFoundError("no such task");
-          v1::Task task;
-          task.set_task_id(q.task_id());
-          task.set_status(v1::Task::RUNNING);
-          for (int percent : {0, 50}) {
-            task.set_progress(percent);
-            co_await out.Write(task);
-          }
-          if (q.task_id() == "endless") {
-            co_await ended.Wait(ended.version());
-            co_return absl::OkStatus();
-          }
-          if (watches == 1) co_return absl::UnavailableError("going away");
-          task.set_status(v1::Task::SUCCEEDED);
-          co_await out.Write(task);
-          co_return absl::OkStatus();
-        });
+    return rpc_.ServerStream<v1::Task>("WatchTask", c, q,
+                                       [this](rpc::CallContext&, const v1::WatchTaskRequest& q,
+                                              rpc::Sender<v1::Task>& out) -> Async<absl::Status> {
+                                         ++watches;
+                                         if (q.task_id() == "unknown")
+                                           co_return absl::NotFoundError("no such task");
+                                         v1::Task task;
+                                         task.set_task_id(q.task_id());
+                                         task.set_status(v1::Task::RUNNING);
+                                         for (int percent : {0, 50}) {
+                                           task.set_progress(percent);
+                                           co_await out.Write(task);
+                                         }
+                                         if (q.task_id() == "endless") {
+                                           co_await ended.Wait(ended.version());
+                                           co_return absl::OkStatus();
+                                         }
+                                         if (watches == 1)
+                                           co_return absl::UnavailableError("going away");
+                                         task.set_status(v1::Task::SUCCEEDED);
+                                         co_await out.Write(task);
+                                         co_return absl::OkStatus();
+                                       });
   }
 
   std::string authorization;
@@ -133,8 +134,7 @@ class TaskQueueClientTest : public testing::Test {
   TaskQueueClientTest() {
     server_.AddService(&queue_);
     EXPECT_TRUE(server_.Start().ok());
-    client_ =
-        std::make_unique<TaskQueueClient>(rpc::MakeChannel(server_.LocalAddress()), clock_);
+    client_ = std::make_unique<TaskQueueClient>(rpc::MakeChannel(server_.LocalAddress()), clock_);
     call_.bearer_token = "token";
   }
   ~TaskQueueClientTest() override {

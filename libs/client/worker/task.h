@@ -118,9 +118,9 @@ class TaskContext {
 using TaskHandler =
     std::function<Async<absl::StatusOr<TaskResult>>(const TaskArgs& args, TaskContext& context)>;
 
-// For a handler of microseconds that waits for nothing, which makes a coroutine of its own cost more
-// than its work. It runs on the worker's own loop: while it runs, no message of the queue is read,
-// cancels included.
+// For a handler of microseconds that waits for nothing, which makes a coroutine of its own cost
+// more than its work. It runs on the worker's own loop: while it runs, no message of the queue is
+// read, cancels included.
 using InlineHandler =
     std::function<absl::StatusOr<TaskResult>(const TaskArgs& args, TaskContext& context)>;
 

@@ -209,7 +209,7 @@ Async<void> Worker::RunOneStream(bool* welcomed) {
     {
       sync::MutexLock lock(mutex_);
       const absl::Duration now = options_.clock->Monotonic();
-      session_.OnResponse(*response, now, options_.clock->Now());
+      session_.OnResponse(*std::move(response), now, options_.clock->Now());
       actions = TakeTaskActions(now);
       if (!*welcomed && session_.online()) {
         *welcomed = true;
@@ -305,7 +305,8 @@ Worker::Actions Worker::TakeTaskActions(absl::Duration now) {
           wake_.Notify();
         });
     if (stopping_) context->Cancel(kDrain);
-    running_[key] = context;
+    // One that runs inline is over before anybody could stop it.
+    if (!IsInline(assignment.task_type())) running_[key] = context;
     actions.start.push_back(std::make_shared<Attempt>(
         Attempt{std::move(context), std::move(*assignment.mutable_args())}));
   }
@@ -346,15 +347,19 @@ Async<void> Worker::RunTask(std::shared_ptr<Attempt> attempt) {
   wake_.Notify();
 }
 
+bool Worker::IsInline(const std::string& task_type) const {
+  const auto handler = handlers_.find(task_type);
+  return handler != handlers_.end() && handler->second->inline_handler != nullptr;
+}
+
 void Worker::RunInline(std::vector<std::shared_ptr<Attempt>>* attempts) {
   std::vector<std::pair<LeaseKey, WorkRequest>> outcomes;
   std::erase_if(*attempts, [&](const std::shared_ptr<Attempt>& attempt) {
     TaskContext& context = *attempt->context;
-    const auto handler = handlers_.find(context.info().task_type);
-    if (handler == handlers_.end() || !handler->second->inline_handler) return false;
+    if (!IsInline(context.info().task_type)) return false;
+    const InlineHandler& handler = handlers_.find(context.info().task_type)->second->inline_handler;
     LeaseKey key{context.info().task_id, context.info().lease_epoch};
-    WorkRequest outcome = OutcomeOf(
-        key, context, CallInline(handler->second->inline_handler, attempt->args, context));
+    WorkRequest outcome = OutcomeOf(key, context, CallInline(handler, attempt->args, context));
     outcomes.emplace_back(std::move(key), std::move(outcome));
     return true;
   });
@@ -362,7 +367,6 @@ void Worker::RunInline(std::vector<std::shared_ptr<Attempt>>* attempts) {
   {
     sync::MutexLock lock(mutex_);
     for (auto& [key, outcome] : outcomes) {
-      running_.erase(key);
       session_.Finish(key, std::move(outcome));
     }
   }

@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -101,6 +102,7 @@ class Worker {
   Actions TakeTaskActions(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Perform(Actions actions);
   Async<void> RunTask(std::shared_ptr<Attempt> attempt);
+  bool IsInline(const std::string& task_type) const;
   // Those whose handlers are inline, one after the other; the rest stays in `attempts`.
   void RunInline(std::vector<std::shared_ptr<Attempt>>* attempts);
   Async<absl::StatusOr<TaskResult>> CallHandler(const TaskHandler& handler, const TaskArgs& args,
@@ -116,7 +118,8 @@ class Worker {
   sync::CondVar drained_signal_;
   WorkerSession session_ ABSL_GUARDED_BY(mutex_);
   // Handlers that have not returned; a context lives in its handler's coroutine.
-  std::map<LeaseKey, std::shared_ptr<TaskContext>> running_ ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<LeaseKey, std::shared_ptr<TaskContext>, LeaseKeyHash> running_
+      ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<WorkerStream> stream_ ABSL_GUARDED_BY(mutex_);
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

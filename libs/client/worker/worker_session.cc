@@ -4,6 +4,7 @@
 
 #include "libs/client/worker/task.h"
 #include "libs/status/status.h"
+#include "libs/timestamp/timestamp.h"
 
 namespace slipstream::worker_client {
 
@@ -31,12 +32,12 @@ WorkerSession::WorkRequest UnusableResult(const LeaseKey& key, const absl::Statu
 
 WorkerSession::WorkerSession(Options options) : options_(std::move(options)) {}
 
-void WorkerSession::OnResponse(const WorkResponse& response, absl::Duration now, absl::Time wall) {
+void WorkerSession::OnResponse(WorkResponse response, absl::Duration now, absl::Time wall) {
   switch (response.message_case()) {
     case WorkResponse::kWelcome:
       return OnWelcome(response.welcome(), now);
     case WorkResponse::kAssignment:
-      return OnAssignment(response.assignment(), now, wall);
+      return OnAssignment(std::move(*response.mutable_assignment()), now, wall);
     case WorkResponse::kCancel:
       return OnCancel(response.cancel());
     case WorkResponse::kAck:
@@ -45,9 +46,9 @@ void WorkerSession::OnResponse(const WorkResponse& response, absl::Duration now,
       server_drains_ = true;
       return;
     case WorkResponse::kBatch:
-      for (const WorkResponse& one : response.batch().responses()) {
+      for (WorkResponse& one : *response.mutable_batch()->mutable_responses()) {
         // One level only: a batch in a batch is against the protocol.
-        if (!one.has_batch()) OnResponse(one, now, wall);
+        if (!one.has_batch()) OnResponse(std::move(one), now, wall);
       }
       return;
     case WorkResponse::MESSAGE_NOT_SET:
@@ -86,7 +87,7 @@ void WorkerSession::OnWelcome(const WorkResponse::Welcome& welcome, absl::Durati
                    });
 }
 
-void WorkerSession::OnAssignment(const WorkResponse::Assignment& assignment, absl::Duration now,
+void WorkerSession::OnAssignment(WorkResponse::Assignment&& assignment, absl::Duration now,
                                  absl::Time wall) {
   const LeaseKey key{assignment.task_id(), assignment.lease_epoch()};
   auto [it, fresh] = leases_.try_emplace(key);
@@ -96,11 +97,12 @@ void WorkerSession::OnAssignment(const WorkResponse::Assignment& assignment, abs
     return Owe(it, ReleaseOf(key));
   }
   if (assignment.has_deadline()) {
-    it->second.deadline = now + (InfoOf(assignment).deadline - wall) + kDeadlineLeeway;
-    deadlines_.emplace(it->second.deadline, key);
+    it->second.deadline = now + (timestamp::ToTime(assignment.deadline()) - wall) + kDeadlineLeeway;
+    it->second.serial = next_serial_++;
+    deadlines_.emplace(std::pair(it->second.deadline, it->second.serial), &it->first);
   }
   it->second.waiting = true;
-  waiting_.push_back(assignment);
+  waiting_.push_back(std::move(assignment));
   StartWaiting();
   overflowed_ = overflowed_ || !waiting_.empty();
 }
@@ -196,7 +198,9 @@ void WorkerSession::Settle(Leases::iterator it) {
 void WorkerSession::EraseIfDone(Leases::iterator it) {
   if (it->second.running || it->second.waiting || it->second.outcome) return;
   reported_.erase(it->first);
-  deadlines_.erase({it->second.deadline, it->first});
+  if (it->second.deadline != absl::InfiniteDuration()) {
+    deadlines_.erase({it->second.deadline, it->second.serial});
+  }
   leases_.erase(it);
 }
 
@@ -244,8 +248,8 @@ void WorkerSession::Drain(absl::Duration deadline) {
 }
 
 void WorkerSession::StopOverdue(absl::Duration now) {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
-    const auto it = leases_.find(deadlines_.begin()->second);
+  while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) {
+    const auto it = leases_.find(*deadlines_.begin()->second);
     deadlines_.erase(deadlines_.begin());
     if (it == leases_.end() || it->second.muted || !it->second.running) continue;
     // Not muted: what its handler says then is reported.

@@ -17,11 +17,13 @@
 #include <compare>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -38,6 +40,12 @@ struct LeaseKey {
   std::string task_id;
   int64_t epoch = 0;
   auto operator<=>(const LeaseKey&) const = default;
+};
+// The same in every run, which a replayed simulation needs.
+struct LeaseKeyHash {
+  size_t operator()(const LeaseKey& key) const {
+    return std::hash<std::string>()(key.task_id) ^ static_cast<size_t>(key.epoch);
+  }
 };
 
 // Since the worker was made.
@@ -106,7 +114,7 @@ class WorkerSession {
   // A stream was opened: the message it begins with.
   WorkRequest Hello(absl::Duration now);
   // `wall` is what the deadlines of assignments are compared with.
-  void OnResponse(const WorkResponse& response, absl::Duration now, absl::Time wall);
+  void OnResponse(WorkResponse response, absl::Duration now, absl::Time wall);
   void OnDisconnected();
 
   // From the handler. A report about a lease that is not held is dropped.
@@ -141,14 +149,14 @@ class WorkerSession {
     bool muted = false;    // the queue wants no report of it
     std::optional<WorkRequest> outcome;
     bool sent = false;                                   // the outcome, on this stream
-    absl::Duration deadline = absl::InfiniteDuration();  // its entry in deadlines_
+    absl::Duration deadline = absl::InfiniteDuration();  // with `serial` its entry in deadlines_
+    uint64_t serial = 0;
     Report report;
   };
-  using Leases = std::map<LeaseKey, Lease>;
+  using Leases = std::unordered_map<LeaseKey, Lease, LeaseKeyHash>;
 
   void OnWelcome(const WorkResponse::Welcome& welcome, absl::Duration now);
-  void OnAssignment(const WorkResponse::Assignment& assignment, absl::Duration now,
-                    absl::Time wall);
+  void OnAssignment(WorkResponse::Assignment&& assignment, absl::Duration now, absl::Time wall);
   void OnCancel(const WorkResponse::Cancel& cancel);
   void OnAck(const WorkResponse::Ack& ack);
   void OnOutcomeAck(Leases::iterator it, const WorkResponse::Ack& ack);
@@ -185,7 +193,8 @@ class WorkerSession {
   std::deque<WorkResponse::Assignment> waiting_;
   std::deque<LeaseKey> unsent_;  // outcomes to send on this stream
   std::set<LeaseKey> reported_;  // leases with progress to send
-  std::set<std::pair<absl::Duration, LeaseKey>> deadlines_;
+  uint64_t next_serial_ = 0;
+  std::map<std::pair<absl::Duration, uint64_t>, const LeaseKey*> deadlines_;  // keys of leases_
   int running_count_ = 0;
   int owed_count_ = 0;
 

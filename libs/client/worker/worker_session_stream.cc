@@ -132,7 +132,7 @@ WorkerSession::StreamActions WorkerSession::TakeStreamActions(absl::Duration now
 
 absl::Duration WorkerSession::NextDue() const {
   absl::Duration due = absl::InfiniteDuration();
-  if (!deadlines_.empty()) due = std::min(due, deadlines_.begin()->first);
+  if (!deadlines_.empty()) due = std::min(due, deadlines_.begin()->first.first);
   if (drain_deadline_) {
     due = std::min(due,
                    handed_back_ ? *drain_deadline_ + options_.hand_back_timeout : *drain_deadline_);
