@@ -15,20 +15,20 @@ TEST_P(TaskStoreContract, TheOutboxKeepsOrderUntilAcknowledgedAndReplacesUnreadP
   const LeaseKey key = KeyOf(Lease("s1")[0]);
   Progress(key, 10);
   Progress(key, 20);
-  auto entries = Await(store_->ReadOutbox(0, 0, 10)).value();
+  auto entries = Await(store_->ReadOutbox(Part(), 0, 10)).value();
   ASSERT_EQ(entries.size(), 2u);
   EXPECT_EQ(entries[1].task.progress, 20);
   EXPECT_EQ(entries[1].task.args, nullptr) << "arguments never leave with an event";
   // What has been handed out does not change under its key.
   Progress(key, 30);
-  const auto again = Await(store_->ReadOutbox(0, 0, 10)).value();
+  const auto again = Await(store_->ReadOutbox(Part(), 0, 10)).value();
   ASSERT_EQ(again.size(), 3u);
   EXPECT_EQ(again[1].idempotency_key, entries[1].idempotency_key);
   EXPECT_EQ(again[1].task.progress, 20);
   EXPECT_NE(again[2].idempotency_key, again[1].idempotency_key);
   EXPECT_LT(again[1].sequence, again[2].sequence);
-  ASSERT_TRUE(Await(store_->AckOutbox(0, again[1].sequence)).ok());
-  EXPECT_EQ(Await(store_->ReadOutbox(0, 0, 10)).value().size(), 1u);
+  ASSERT_TRUE(Await(store_->AckOutbox(Part(), again[1].sequence)).ok());
+  EXPECT_EQ(Await(store_->ReadOutbox(Part(), 0, 10)).value().size(), 1u);
   EXPECT_EQ(Await(store_->Stats()).value().outbox_count, 1);
 }
 

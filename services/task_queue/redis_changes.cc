@@ -1,0 +1,99 @@
+#include "services/task_queue/redis_changes.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace slipstream::task_queue {
+
+namespace {
+
+// Lua's unpack takes some thousand values; a longer command is cut into several.
+constexpr size_t kMaxMembersCount = 2'000;
+
+void Append(std::vector<std::string>& out, size_t count) { out.push_back(absl::StrCat(count)); }
+
+}  // namespace
+
+void Changes::RequireRange(std::string key, size_t first, size_t last, std::string value) {
+  ++conditions_count_;
+  conditions_.insert(conditions_.end(), {"R", std::move(key), absl::StrCat(first),
+                                         absl::StrCat(last), std::move(value)});
+}
+
+void Changes::RequireValue(std::string key, std::string value) {
+  ++conditions_count_;
+  conditions_.insert(conditions_.end(), {"V", std::move(key), std::move(value)});
+}
+
+void Changes::RequireRoom(std::string counter, int64_t delta, int64_t limit) {
+  ++conditions_count_;
+  conditions_.insert(conditions_.end(),
+                     {"C", std::move(counter), absl::StrCat(delta), absl::StrCat(limit)});
+}
+
+void Changes::RequireHead(std::string list, std::string element) {
+  ++conditions_count_;
+  conditions_.insert(conditions_.end(), {"H", std::move(list), std::move(element)});
+}
+
+void Changes::RequireScore(std::string set, std::string member, std::string score) {
+  ++conditions_count_;
+  conditions_.insert(conditions_.end(),
+                     {"Z", std::move(set), std::move(member), std::move(score)});
+}
+
+void Changes::Add(std::string_view command, const std::string& key, std::string member) {
+  members_[{key, std::string(command)}].push_back(std::move(member));
+}
+
+void Changes::SortedAdd(std::string key, int64_t score, std::string member) {
+  commands_.push_back({"ZADD", std::move(key), absl::StrCat(score), std::move(member)});
+}
+
+std::vector<std::string> Changes::Encode(const std::string& counters) && {
+  std::vector<std::string> out;
+  out.reserve(2 + conditions_.size() + 3 * sets_.size() + 8 * members_.size());
+  Append(out, static_cast<size_t>(conditions_count_));
+  std::move(conditions_.begin(), conditions_.end(), std::back_inserter(out));
+  for (size_t i = 0; i < sets_.size(); i += kMaxMembersCount) {
+    const size_t end = std::min(sets_.size(), i + kMaxMembersCount);
+    Append(out, 1 + 2 * (end - i));
+    out.push_back("MSET");
+    for (size_t k = i; k < end; ++k) {
+      out.push_back(std::move(sets_[k].first));
+      out.push_back(std::move(sets_[k].second));
+    }
+  }
+  for (size_t i = 0; i < deletes_.size(); i += kMaxMembersCount) {
+    const size_t end = std::min(deletes_.size(), i + kMaxMembersCount);
+    Append(out, 1 + end - i);
+    out.push_back("UNLINK");
+    std::move(deletes_.begin() + static_cast<std::ptrdiff_t>(i),
+              deletes_.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
+  }
+  for (auto& [where, members] : members_) {
+    for (size_t i = 0; i < members.size(); i += kMaxMembersCount) {
+      const size_t end = std::min(members.size(), i + kMaxMembersCount);
+      Append(out, 2 + end - i);
+      out.push_back(where.second);
+      out.push_back(where.first);
+      std::move(members.begin() + static_cast<std::ptrdiff_t>(i),
+                members.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
+    }
+  }
+  for (auto& command : commands_) {
+    Append(out, command.size());
+    std::move(command.begin(), command.end(), std::back_inserter(out));
+  }
+  for (const auto& [where, unused] : joins_) {
+    out.insert(out.end(), {"3", "JOIN", where.first, where.second});
+  }
+  for (const auto& [field, delta] : counts_) {
+    if (delta == 0) continue;
+    out.insert(out.end(), {"4", "HINCRBY", counters, field, absl::StrCat(delta)});
+  }
+  return out;
+}
+
+}  // namespace slipstream::task_queue

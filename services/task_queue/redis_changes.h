@@ -1,0 +1,57 @@
+// Changes: what one step does to a shard, applied by the Apply script as a whole or not at all.
+//
+// Effects on one key are gathered, so that a step over many tasks is few commands.
+//
+// Thread safety: none; a plain value.
+#ifndef SERVICES_TASK_QUEUE_REDIS_CHANGES_H_
+#define SERVICES_TASK_QUEUE_REDIS_CHANGES_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace slipstream::task_queue {
+
+class Changes {
+ public:
+  // --- conditions, in the order of the indexes that the script answers
+  void RequireRange(std::string key, size_t first, size_t last, std::string value);
+  void RequireValue(std::string key, std::string value);  // "": no such key
+  void RequireRoom(std::string counter, int64_t delta, int64_t limit);
+  void RequireHead(std::string list, std::string element);  // "": empty
+  void RequireScore(std::string set, std::string member, std::string score);
+
+  // --- effects; sets and deletions first, then the others in the order of their first use
+  void Set(std::string key, std::string value) { sets_.emplace_back(std::move(key), std::move(value)); }
+  void Delete(std::string key) { deletes_.push_back(std::move(key)); }
+  // A command of the form `command key members...`: RPUSH, LPUSH, SADD, SREM, ZREM, HDEL.
+  void Add(std::string_view command, const std::string& key, std::string member);
+  void SortedAdd(std::string key, int64_t score, std::string member);
+  void Count(const std::string& field, int64_t delta) { counts_[field] += delta; }
+  void Join(const std::string& ring, const std::string& tenant) { joins_[{ring, tenant}]; }
+  void Command(std::vector<std::string> args) { commands_.push_back(std::move(args)); }
+
+  // Who has a concurrency key after these changes, where they touch it; packed id, "" for nobody.
+  std::map<std::string, std::string> key_holders;
+
+  // ARGV of the Apply script; `counters` is the key of the hash of counters.
+  std::vector<std::string> Encode(const std::string& counters) &&;
+
+ private:
+  std::vector<std::string> conditions_;
+  int conditions_count_ = 0;
+  std::vector<std::pair<std::string, std::string>> sets_;
+  std::vector<std::string> deletes_;
+  // (key, command) -> members
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> members_;
+  std::map<std::string, int64_t> counts_;
+  std::map<std::pair<std::string, std::string>, char> joins_;
+  std::vector<std::vector<std::string>> commands_;
+};
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_REDIS_CHANGES_H_

@@ -1,0 +1,251 @@
+// RedisTaskStore: sessions and leases.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "libs/status/status.h"
+#include "services/task_queue/redis_scripts.h"
+#include "services/task_queue/redis_task_store.h"
+
+namespace slipstream::task_queue {
+
+namespace {
+
+absl::Status SessionGone() {
+  return status::Error(absl::StatusCode::kNotFound, kSessionNotFound,
+                       "the worker session has ended; reconnect for a new one");
+}
+
+std::string Millis(absl::Time time) { return absl::StrCat(absl::ToUnixMillis(time)); }
+std::string Millis(absl::Duration duration) {
+  return absl::StrCat(absl::ToInt64Milliseconds(
+      std::clamp(duration, absl::ZeroDuration(), absl::Hours(24 * 365))));
+}
+
+}  // namespace
+
+// --- sessions
+
+Async<absl::Status> RedisTaskStore::OpenSession(SessionLease session, absl::Time now) {
+  for (const auto& shard : shards_) {
+    std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step),
+                                     "O", session.session_id,
+                                     Millis(session.until - now), session.user};
+    auto opened = co_await shard->Eval(redis_scripts::Sessions(), std::move(args));
+    if (!opened.ok()) co_return opened.status();
+  }
+  co_return absl::OkStatus();
+}
+
+Async<absl::StatusOr<std::vector<bool>>> RedisTaskStore::RenewSessions(
+    std::span<const SessionLease> sessions, absl::Time now) {
+  std::vector<bool> alive(sessions.size(), true);
+  for (const auto& shard : shards_) {
+    std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step)};
+    for (const SessionLease& session : sessions) {
+      args.insert(args.end(), {"R", session.session_id, Millis(session.until - now), ""});
+    }
+    auto renewed = co_await shard->Eval(redis_scripts::Sessions(), std::move(args));
+    if (!renewed.ok()) co_return renewed.status();
+    if (renewed->size() != sessions.size()) co_return UnexpectedReply("Sessions");
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      alive[i] = alive[i] && (*renewed)[i].integer == 1;
+    }
+  }
+  co_return alive;
+}
+
+Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_view session_id,
+                                                                 absl::Time now) {
+  const std::string session(session_id);
+  StoredSession found;
+  for (const auto& shard : shards_) {
+    std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step), "F", session,
+                                     "0", ""};
+    auto alive = co_await shard->Eval(redis_scripts::Sessions(), std::move(args));
+    if (!alive.ok()) co_return alive.status();
+    if (alive->size() != 1 || (*alive)[0].integer != 1) co_return SessionGone();
+    auto user = co_await shard->Command({"HGET", shard->Key("S"), session});
+    if (!user.ok()) co_return user.status();
+    found.user = user->text;
+    auto held = co_await shard->Command({"SMEMBERS", shard->Key("h:" + session)});
+    if (!held.ok()) co_return held.status();
+    std::vector<std::string> ids;
+    for (const redis::Value& id : held->elements) ids.push_back(id.text);
+    auto tasks = co_await shard->Read(std::move(ids));
+    if (!tasks.ok()) co_return tasks.status();
+    for (const std::optional<Stored>& one : *tasks) {
+      if (!one || one->task.status != TaskStatus::kRunning || one->task.session_id != session) {
+        continue;
+      }
+      Remember(*one);
+      found.held.push_back(one->task);
+    }
+  }
+  co_return found;
+}
+
+// --- what this server has leased
+
+void RedisTaskStore::Remember(const Stored& stored) {
+  sync::MutexLock lock(mu_);
+  next_overdue_ = std::min(next_overdue_, stored.task.attempt_deadline_at);
+  leased_[stored.task.task_id] = stored;
+}
+
+std::optional<RedisTaskStore::Stored> RedisTaskStore::Remembered(const std::string& task_id) {
+  sync::MutexLock lock(mu_);
+  auto it = leased_.find(task_id);
+  if (it == leased_.end()) return std::nullopt;
+  return it->second;
+}
+
+void RedisTaskStore::ForgetLease(const std::string& task_id) {
+  sync::MutexLock lock(mu_);
+  leased_.erase(task_id);
+}
+
+// --- leasing
+
+Async<absl::StatusOr<std::vector<int>>> RedisTaskStore::Permits(const std::string& session_id,
+                                                                absl::Time now,
+                                                                std::vector<std::string> args) {
+  // Over all shards, so in one.
+  args.insert(args.begin(), {session_id, Millis(now)});
+  auto given = co_await shards_[0]->Eval(redis_scripts::Permits(), std::move(args));
+  if (!given.ok()) co_return given.status();
+  std::vector<int> counts;
+  for (const redis::Value& one : given->elements) counts.push_back(static_cast<int>(one.integer));
+  co_return counts;
+}
+
+Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
+                                                     const std::string& session_id,
+                                                     const std::vector<std::string>& types,
+                                                     bool limited, int max_count, absl::Time now,
+                                                     std::vector<TaskRecord>& leased) {
+  int total = 0;
+  while (total < max_count) {
+    std::vector<std::string> args = {session_id,
+                                     absl::StrCat(max_count - total),
+                                     Millis(now),
+                                     Millis(options_.aging_step),
+                                     Millis(options_.session_clock_step),
+                                     std::string(1, limited ? '\1' : '\0')};
+    args.insert(args.end(), types.begin(), types.end());
+    auto reply = co_await shard.Eval(redis_scripts::Reserve(), std::move(args));
+    if (!reply.ok()) {
+      // It may have been done all the same: looked up before this session leases again.
+      sync::MutexLock lock(mu_);
+      unsure_sessions_.insert(session_id);
+      co_return reply.status();
+    }
+    if (reply->text == "SESSION") co_return SessionGone();
+    if (reply->size() != 5) co_return UnexpectedReply("Reserve");
+    const std::vector<redis::Value>& elements = (*reply)[2].elements;
+    const std::string lease = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
+    for (size_t i = 0; i < elements.size(); ++i) {
+      auto stored = redis_codec::Decode(elements[i].text.substr(0, redis_codec::kIdBytes),
+                                        (*reply)[3].elements[i].text,
+                                        lease + (*reply)[4].elements[i].text);
+      if (!stored.ok()) co_return stored.status();
+      leased.push_back(stored->task);
+      Remember(*stored);
+    }
+    total += static_cast<int>(elements.size());
+    // Only passed-over elements mean that there may be more.
+    if ((*reply)[1].integer == 0) break;
+  }
+  co_return total;
+}
+
+Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
+    std::string_view session_id, std::span<const LeaseType> types, int max_count, absl::Time now) {
+  const std::string session(session_id);
+  std::vector<TaskRecord> leased;
+  bool unsure;
+  {
+    sync::MutexLock lock(mu_);
+    unsure = unsure_sessions_.contains(session);
+  }
+  if (unsure) {
+    absl::Status known = co_await Reconcile(session, now);
+    if (!known.ok()) co_return known;
+  }
+  std::vector<std::string> free;
+  std::vector<const LeaseType*> limited;
+  for (const LeaseType& type : types) {
+    if (type.max_running_count > 0 || type.max_starts_per_minute > 0) {
+      limited.push_back(&type);
+    } else {
+      free.push_back(type.name);
+    }
+  }
+  // Another shard first each time, so that none is starved by the slots' end.
+  const uint32_t first = next_shard_.fetch_add(1, std::memory_order_relaxed);
+  for (const LeaseType* type : limited) {
+    int wanted = max_count - static_cast<int>(leased.size());
+    if (wanted <= 0) break;
+    const std::string running = absl::StrCat(type->max_running_count);
+    const std::string starts = absl::StrCat(type->max_starts_per_minute);
+    auto permits = co_await Permits(session, now, {type->name, absl::StrCat(wanted), running, starts});
+    if (!permits.ok()) co_return permits.status();
+    int unused = permits->empty() ? 0 : (*permits)[0];
+    absl::Status failed;
+    for (size_t i = 0; i < shards_.size() && unused > 0 && failed.ok(); ++i) {
+      RedisShard& shard = *shards_[(first + i) % shards_.size()];
+      const std::vector<std::string> names(1, type->name);
+      auto count = co_await LeaseFrom(shard, session, names, true, unused, now, leased);
+      if (count.ok()) unused -= *count;
+      failed = count.status();
+    }
+    if (unused > 0) {
+      auto back = co_await Permits(session, now, {type->name, absl::StrCat(-unused), running, starts});
+      if (!back.ok() && failed.ok()) failed = back.status();
+    }
+    if (!failed.ok() && leased.empty()) co_return failed;
+  }
+  // First an even part from each, so that the tenants of one do not wait for those of another;
+  // then what is left from whoever has more.
+  const int total = max_count - static_cast<int>(leased.size());
+  const int share = std::max(1, total / static_cast<int>(shards_.size()));
+  std::vector<bool> emptied(shards_.size(), false);
+  for (size_t i = 0; !free.empty() && i < 2 * shards_.size(); ++i) {
+    const int room = max_count - static_cast<int>(leased.size());
+    if (room <= 0) break;
+    const size_t number = (first + i) % shards_.size();
+    if (emptied[number]) continue;
+    const int wanted = i < shards_.size() ? std::min(share, room) : room;
+    auto count = co_await LeaseFrom(*shards_[number], session, free, false, wanted, now, leased);
+    // What was leased before is the session's, whatever became of the rest.
+    if (!count.ok() && leased.empty()) co_return count.status();
+    if (!count.ok()) break;
+    emptied[number] = *count < wanted;
+  }
+  co_return leased;
+}
+
+// A lease's answer was lost: what the session holds and this server does not know is given back.
+Async<absl::Status> RedisTaskStore::Reconcile(const std::string& session_id, absl::Time now) {
+  for (const auto& shard : shards_) {
+    auto held = co_await shard->Command({"SMEMBERS", shard->Key("h:" + session_id)});
+    if (!held.ok()) co_return held.status();
+    for (const redis::Value& id : held->elements) {
+      const std::string uuid = redis_codec::UnpackId(id.text);
+      if (Remembered(uuid)) continue;
+      auto released = co_await ReportOne({uuid, session_id, 0}, ReportKind::kRelease,
+                                         [](Stored& stored, std::string& event) {
+                                           absl::Status status = task_state::Release(stored.task);
+                                           event = "task_progress";
+                                           return status;
+                                         },
+                                         now);
+      if (!released.ok()) co_return released.status();
+    }
+  }
+  sync::MutexLock lock(mu_);
+  unsure_sessions_.erase(session_id);
+  co_return absl::OkStatus();
+}
+
+}  // namespace slipstream::task_queue

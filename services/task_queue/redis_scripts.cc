@@ -1,0 +1,494 @@
+#include "services/task_queue/redis_scripts.h"
+
+namespace slipstream::task_queue::redis_scripts {
+
+namespace {
+
+// The session clock runs only while somebody looks, at most `step` at a time: an outage of Redis
+// or of all servers costs no session its lease, and a server whose clock runs ahead can't end
+// another's sessions early. Milliseconds, in the hash "m".
+#define SLIPSTREAM_LUA_SESSION_CLOCK \
+  R"(
+local function session_clock(base, now, step)
+  local m = redis.call('HMGET', base .. 'm', 'q', 'l')
+  local q, last = tonumber(m[1] or '0'), tonumber(m[2] or now)
+  if now > last then
+    q = q + math.min(now - last, step)
+    last = now
+    redis.call('HSET', base .. 'm', 'q', string.format('%.0f', q), 'l', string.format('%.0f', last))
+  elseif not m[2] then
+    redis.call('HSET', base .. 'm', 'q', '0', 'l', string.format('%.0f', last))
+  end
+  return q
+end
+)"
+
+constexpr char kApply[] = R"(
+local base = KEYS[1]
+local call = redis.call
+local n = tonumber(ARGV[1])
+local i = 2
+local failed = {}
+for c = 0, n - 1 do
+  local kind = ARGV[i]
+  if kind == 'R' then
+    if call('GETRANGE', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]) ~= ARGV[i + 4] then
+      failed[#failed + 1] = c
+    end
+    i = i + 5
+  elseif kind == 'V' then
+    if (call('GET', ARGV[i + 1]) or '') ~= ARGV[i + 2] then failed[#failed + 1] = c end
+    i = i + 3
+  elseif kind == 'C' then
+    local count = tonumber(call('HGET', base .. 'n', ARGV[i + 1]) or '0')
+    if count + tonumber(ARGV[i + 2]) > tonumber(ARGV[i + 3]) then failed[#failed + 1] = c end
+    i = i + 4
+  elseif kind == 'H' then
+    if (call('LINDEX', ARGV[i + 1], 0) or '') ~= ARGV[i + 2] then failed[#failed + 1] = c end
+    i = i + 3
+  else
+    if (call('ZSCORE', ARGV[i + 1], ARGV[i + 2]) or '') ~= ARGV[i + 3] then
+      failed[#failed + 1] = c
+    end
+    i = i + 4
+  end
+end
+if #failed > 0 then return failed end
+local joined = false
+local last = #ARGV
+while i <= last do
+  local count = tonumber(ARGV[i])
+  if ARGV[i + 1] == 'JOIN' then
+    local pass = call('GET', base .. 'v') or '0'
+    if call('ZADD', ARGV[i + 2], 'NX', pass, ARGV[i + 3]) == 1 then joined = true end
+  else
+    call(unpack(ARGV, i + 1, i + count))
+  end
+  i = i + count + 1
+end
+if joined then call('PUBLISH', base .. 'news', 'W') end
+return failed
+)";
+
+constexpr char kReserve[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
+local base, session = KEYS[1], ARGV[1]
+local max, now, step = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local call = redis.call
+local until_q = call('ZSCORE', base .. 's', session)
+if not until_q or tonumber(until_q) <= session_clock(base, now, tonumber(ARGV[5])) then
+  return 'SESSION'
+end
+local types = {}
+local paused = {}
+for _, name in ipairs(call('SMEMBERS', base .. 'p')) do paused[name] = true end
+if paused['*'] then return {0, 0, {}, {}, {}} end
+-- A tenant that waits in several of the types is one candidate, with one pass.
+local tenants, order = {}, {}
+for t = 7, #ARGV do
+  local name = ARGV[t]
+  if not paused[name] then
+    local ring = call('ZRANGE', base .. 'r:' .. name, 0, max - 1, 'WITHSCORES')
+    for r = 1, #ring, 2 do
+      local tenant, pass = ring[r], tonumber(ring[r + 1])
+      local one = tenants[tenant]
+      if not one then
+        one = {name = tenant, pass = pass, types = {}}
+        tenants[tenant] = one
+        order[#order + 1] = one
+      elseif pass < one.pass then
+        one.pass = pass
+      end
+      one.types[#one.types + 1] = name
+    end
+  end
+end
+if #order == 0 then return {0, 0, {}, {}, {}} end
+table.sort(order, function(a, b)
+  if a.pass ~= b.pass then return a.pass < b.pass end
+  return a.name < b.name
+end)
+
+local served = tonumber(call('GET', base .. 'v') or '0')
+local taken, skipped = {}, 0
+local counts, field_of = {}, {}  -- depth counter -> taken; place in `taken` -> depth counter
+
+-- The lanes of a tenant, read once; `quota` from each is enough for what is left.
+local function open(tenant)
+  tenant.lanes = {}
+  local quota = max - #taken
+  for _, name in ipairs(tenant.types) do
+    for priority = 4, 1, -1 do
+      local key = base .. 'l:' .. priority .. ':' .. name .. ':' .. tenant.name
+      local elements = call('LRANGE', key, 0, quota - 1)
+      if #elements > 0 then
+        tenant.lanes[#tenant.lanes + 1] =
+          {key = key, type = name, priority = priority, elements = elements, at = 1,
+           complete = #elements < quota, field = 'p:' .. priority .. ':' .. name}
+      end
+    end
+  end
+end
+
+-- The lane whose head is to start next: highest aged level, then the longest wait.
+local function best(tenant)
+  local lanes = tenant.lanes
+  if #lanes == 1 then
+    if lanes[1].elements[lanes[1].at] then return lanes[1] end
+    return nil
+  end
+  local found, level, since
+  for _, lane in ipairs(lanes) do
+    local element = lane.elements[lane.at]
+    if element then
+      if lane.head ~= element then
+        lane.head = element
+        lane.since = struct.unpack('>I6', element, 25)
+        lane.level = lane.priority
+        if now > lane.since then
+          lane.level = math.min(4, lane.priority + math.floor((now - lane.since) / step))
+        end
+      end
+      if not found or lane.level > level or (lane.level == level and lane.since < since) then
+        found, level, since = lane, lane.level, lane.since
+      end
+    end
+  end
+  return found
+end
+
+local function close(tenant)
+  local rest = {}
+  for _, lane in ipairs(tenant.lanes) do
+    if lane.at > 1 then call('LTRIM', lane.key, lane.at - 1, -1) end
+    if lane.elements[lane.at] or not lane.complete then rest[lane.type] = true end
+  end
+  for _, name in ipairs(tenant.types) do
+    if rest[name] then
+      call('ZADD', base .. 'r:' .. name, string.format('%.0f', tenant.pass), tenant.name)
+    else
+      call('ZREM', base .. 'r:' .. name, tenant.name)
+    end
+  end
+end
+
+local first = 1  -- order[first..] is sorted by pass
+while #taken < max and order[first] do
+  local tenant = order[first]
+  if not tenant.lanes then open(tenant) end
+  -- Its turns until another one is before it.
+  local after = order[first + 1]
+  local lane = best(tenant)
+  if lane then
+    if tenant.pass > served then served = tenant.pass end
+    if tenant.pass < served then tenant.pass = served end
+  end
+  while lane do
+    local element = lane.elements[lane.at]
+    lane.at = lane.at + 1
+    -- One that has expired is left to the timers.
+    if string.byte(element, 32) > 0 and struct.unpack('>I6', element, 32) <= now then
+      skipped = skipped + 1
+    else
+      taken[#taken + 1] = element
+      counts[lane.field] = (counts[lane.field] or 0) + 1
+      field_of[#taken] = lane.field
+      tenant.pass = tenant.pass + 1
+    end
+    if #taken >= max or (after and after.pass < tenant.pass) then break end
+    lane = best(tenant)
+  end
+  if not lane then
+    first = first + 1  -- nothing more of this one
+  else
+    local at = first
+    while order[at + 1] and order[at + 1].pass < tenant.pass do
+      order[at] = order[at + 1]
+      at = at + 1
+    end
+    order[at] = tenant
+  end
+end
+for _, tenant in pairs(tenants) do
+  if tenant.lanes then close(tenant) end
+end
+call('SET', base .. 'v', string.format('%.0f', served))
+if #taken == 0 then return {0, skipped, {}, {}, {}} end
+local sub = string.sub
+local ids, bodies, states = {}, {}, {}
+for t = 1, #taken do
+  local id = sub(taken[t], 1, 16)
+  ids[t] = id
+  bodies[t] = base .. 't:' .. id
+  states[t] = base .. 'x:' .. id
+end
+local was = call('MGET', unpack(states))
+local body = call('MGET', unpack(bodies))
+-- An element counts while its task is as it was when it was put there.
+local good, set, held, elements, out_body, out_state = 0, {}, {}, {}, {}, {}
+local epoch = call('INCR', base .. 'e')
+local lease = struct.pack('>c1I8I6', 'L', epoch, now) .. ARGV[6] .. string.char(#session) .. session
+local fresh = '\0\0\0\0'
+for t = 1, #taken do
+  local place, state = sub(taken[t], 38, 41), was[t]
+  if body[t] and ((state and sub(state, 10, 13) == place and sub(state, 1, 1) == 'S') or
+                  (not state and place == fresh)) then
+    good = good + 1
+    set[2 * good - 1] = states[t]
+    set[2 * good] = state and lease .. state or lease
+    held[good] = ids[t]
+    elements[good] = taken[t]
+    field_of[good] = field_of[t]
+    out_body[good] = body[t]
+    out_state[good] = state or ''
+  else
+    skipped = skipped + 1
+  end
+end
+if good == 0 then return {0, skipped, {}, {}, {}} end
+call('MSET', unpack(set))
+call('SADD', base .. 'h:' .. session, unpack(held))
+call('RPUSH', base .. 'o', lease .. table.concat(elements))
+if good == #taken then
+  for field, count in pairs(counts) do call('HINCRBY', base .. 'n', field, -count) end
+else
+  -- Rare: the counts are of the good ones only.
+  for t = 1, good do
+    call('HINCRBY', base .. 'n', field_of[t], -1)
+  end
+end
+call('HINCRBY', base .. 'n', 's2', -good)
+call('HINCRBY', base .. 'n', 's3', good)
+return {epoch, skipped, elements, out_body, out_state}
+)";
+
+constexpr char kSucceed[] = R"(
+local base = KEYS[1]
+local call = redis.call
+local sub = string.sub
+local n = tonumber(ARGV[1])
+local keys, set, ids = {}, {}, {}
+local at = 2
+for k = 1, n do
+  local id = ARGV[at]
+  local key = base .. 'x:' .. id
+  ids[k] = id
+  keys[k] = key
+  set[2 * k - 1] = key
+  set[2 * k] = ARGV[at + 2]
+  at = at + 3
+end
+local was = call('MGET', unpack(keys))
+local failed = {}
+for k = 1, n do
+  if not was[k] or sub(was[k], 1, 9) ~= ARGV[3 * k] then failed[#failed + 1] = k - 1 end
+end
+if #failed > 0 then return failed end
+call('MSET', unpack(set))
+-- Groups: what to do with a range of the tasks.
+while ARGV[at] do
+  local first, last = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  call(ARGV[at], base .. ARGV[at + 1], unpack(ids, first, last))
+  if ARGV[at] == 'RPUSH' then
+    local bucket = sub(ARGV[at + 1], 3)
+    call('ZADD', base .. 'fb', bucket, bucket)
+  end
+  at = at + 4
+end
+call('RPUSH', base .. 'o', 'D' .. table.concat(ids))
+call('HINCRBY', base .. 'n', 's3', -n)
+call('HINCRBY', base .. 'n', 's4', n)
+return failed
+)";
+
+constexpr char kSessions[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
+local base = KEYS[1]
+local q = session_clock(base, tonumber(ARGV[1]), tonumber(ARGV[2]))
+local answer = {}
+for i = 3, #ARGV, 4 do
+  local id, alive = ARGV[i + 1], true
+  if ARGV[i] ~= 'O' then
+    local until_q = redis.call('ZSCORE', base .. 's', id)
+    alive = until_q and tonumber(until_q) > q
+  else
+    redis.call('HSET', base .. 'S', id, ARGV[i + 3])
+  end
+  if alive and ARGV[i] ~= 'F' then
+    redis.call('ZADD', base .. 's', string.format('%.0f', q + tonumber(ARGV[i + 2])), id)
+  end
+  answer[#answer + 1] = alive and 1 or 0
+end
+return answer
+)";
+
+constexpr char kDue[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
+local base, now, max = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[3])
+local q = session_clock(base, now, tonumber(ARGV[2]))
+local sessions = {}
+local ended = redis.call('ZRANGEBYSCORE', base .. 's', '-inf', q, 'WITHSCORES', 'LIMIT', 0, 16)
+for i = 1, #ended, 2 do
+  sessions[#sessions + 1] =
+    {ended[i], ended[i + 1], redis.call('SRANDMEMBER', base .. 'h:' .. ended[i], max)}
+end
+local timers = redis.call('ZRANGEBYSCORE', base .. 'z', '-inf', now, 'LIMIT', 0, max)
+local flows = {}
+for _, id in ipairs(redis.call('SRANDMEMBER', base .. 'fl', 16)) do
+  flows[#flows + 1] = {id, redis.call('SRANDMEMBER', base .. 'd:' .. id, max)}
+end
+-- Ended tasks are kept until their events have been forwarded, which reads them: until the outbox
+-- has gone past where its end was when their time was over.
+local bucket = redis.call('ZRANGEBYSCORE', base .. 'fb', '-inf', now, 'LIMIT', 0, 1)[1]
+local over = {}
+if bucket then
+  local free = ARGV[4] == '0'
+  if not free then
+    local first = tonumber(redis.call('GET', base .. 'ob') or '0')
+    local m = redis.call('HMGET', base .. 'm', 'ft', 'fg')
+    local passed = not m[2] or first >= tonumber(m[2])
+    free = passed and m[1] and tonumber(bucket) <= tonumber(m[1])
+    if passed and not free then
+      local gate = first + redis.call('LLEN', base .. 'o')
+      redis.call('HSET', base .. 'm', 'ft', ARGV[1], 'fg', string.format('%.0f', gate))
+      free = gate == first
+    end
+  end
+  if free then over = {bucket, redis.call('LRANGE', base .. 'f:' .. bucket, 0, max - 1)} end
+end
+return {sessions, timers, flows, over}
+)";
+
+constexpr char kOwned[] = R"(
+local base, owner, count = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local key = base .. 'u:' .. owner
+local first = tonumber(redis.call('HGET', base .. 'ub', owner) or '0')
+local stop = first + redis.call('LLEN', key)
+if ARGV[2] ~= '' and tonumber(ARGV[2]) < stop then stop = tonumber(ARGV[2]) end
+local start = math.max(first, stop - count)
+if start >= stop then return {start, {}} end
+return {start, redis.call('LRANGE', key, start - first, stop - first - 1)}
+)";
+
+constexpr char kTrimOwned[] = R"(
+local base, owner = KEYS[1], ARGV[1]
+local key = base .. 'u:' .. owner
+local ids = redis.call('LRANGE', key, 0, tonumber(ARGV[2]) - 1)
+local gone = 0
+for _, id in ipairs(ids) do
+  if redis.call('EXISTS', base .. 't:' .. id) == 1 then break end
+  gone = gone + 1
+end
+if gone > 0 then
+  redis.call('LTRIM', key, gone, -1)
+  if redis.call('EXISTS', key) == 1 then
+    redis.call('HINCRBY', base .. 'ub', owner, gone)
+  else
+    redis.call('HDEL', base .. 'ub', owner)
+  end
+end
+return gone
+)";
+
+constexpr char kReadOutbox[] = R"(
+local base, owner = KEYS[1], ARGV[1]
+local holder = redis.call('GET', base .. 'ol')
+if holder and holder ~= owner then return 'TAKEN' end
+redis.call('SET', base .. 'ol', owner, 'PX', ARGV[2])
+local first = tonumber(redis.call('GET', base .. 'ob') or '0')
+local skip = math.max(0, tonumber(ARGV[3]) - first)
+return {first + skip, redis.call('LRANGE', base .. 'o', skip, skip + tonumber(ARGV[4]) - 1)}
+)";
+
+constexpr char kAckOutbox[] = R"(
+local base = KEYS[1]
+local first = tonumber(redis.call('GET', base .. 'ob') or '0')
+local count = math.min(tonumber(ARGV[1]) - first, redis.call('LLEN', base .. 'o'))
+if count <= 0 then return 0 end
+redis.call('LTRIM', base .. 'o', count, -1)
+redis.call('SET', base .. 'ob', string.format('%.0f', first + count))
+return count
+)";
+
+constexpr char kOldest[] = R"(
+local base = KEYS[1]
+local answer = {}
+for i = 1, #ARGV, 2 do
+  local oldest = ''
+  for _, tenant in ipairs(redis.call('ZRANGE', base .. 'r:' .. ARGV[i], 0, 99)) do
+    local head = redis.call('LINDEX', base .. 'l:' .. ARGV[i + 1] .. ':' .. ARGV[i] .. ':' .. tenant, 0)
+    if head then
+      local ready = string.sub(head, 25, 30)
+      if oldest == '' or ready < oldest then oldest = ready end
+    end
+  end
+  answer[#answer + 1] = oldest
+end
+return answer
+)";
+
+constexpr char kPermits[] = R"(
+local base, session, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local mine = base .. 'pm:' .. session
+local answer = {}
+for i = 3, #ARGV, 4 do
+  local name, wanted = ARGV[i], tonumber(ARGV[i + 1])
+  local running, starts = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
+  if wanted < 0 then
+    local given = math.min(-wanted, tonumber(redis.call('HGET', mine, name) or '0'))
+    if given > 0 then
+      redis.call('HINCRBY', mine, name, -given)
+      redis.call('HINCRBY', base .. 'pt', name, -given)
+    end
+    -- Starts that did not happen go back into the bucket too.
+    if starts > 0 then
+      local level = tonumber(redis.call('HGET', base .. 'pb', name) or starts)
+      redis.call('HSET', base .. 'pb', name, tostring(math.min(starts, level - wanted)))
+    end
+    answer[#answer + 1] = given
+  else
+    local free = wanted
+    if running > 0 then
+      free = math.min(free, running - tonumber(redis.call('HGET', base .. 'pt', name) or '0'))
+    end
+    if starts > 0 then
+      local m = redis.call('HMGET', base .. 'pb', name, name .. '@')
+      local level, at = tonumber(m[1] or starts), tonumber(m[2] or now)
+      if now > at then level = math.min(starts, level + (now - at) * starts / 60000) end
+      free = math.min(free, math.floor(level + 1e-6))
+      redis.call('HSET', base .. 'pb', name, tostring(level - math.max(0, free)),
+                 name .. '@', string.format('%.0f', math.max(now, at)))
+    end
+    free = math.max(0, free)
+    if free > 0 then
+      redis.call('HINCRBY', mine, name, free)
+      redis.call('HINCRBY', base .. 'pt', name, free)
+    end
+    answer[#answer + 1] = free
+  end
+end
+return answer
+)";
+
+#undef SLIPSTREAM_LUA_SESSION_CLOCK
+
+}  // namespace
+
+#define SLIPSTREAM_SCRIPT(Name)                 \
+  const redis::Script& Name() {                 \
+    static const redis::Script script(k##Name); \
+    return script;                              \
+  }
+
+SLIPSTREAM_SCRIPT(Apply)
+SLIPSTREAM_SCRIPT(Reserve)
+SLIPSTREAM_SCRIPT(Succeed)
+SLIPSTREAM_SCRIPT(Sessions)
+SLIPSTREAM_SCRIPT(Due)
+SLIPSTREAM_SCRIPT(Owned)
+SLIPSTREAM_SCRIPT(TrimOwned)
+SLIPSTREAM_SCRIPT(ReadOutbox)
+SLIPSTREAM_SCRIPT(AckOutbox)
+SLIPSTREAM_SCRIPT(Oldest)
+SLIPSTREAM_SCRIPT(Permits)
+
+#undef SLIPSTREAM_SCRIPT
+
+}  // namespace slipstream::task_queue::redis_scripts

@@ -1,0 +1,146 @@
+// RedisShard: the tasks of some tenants in Redis, under one hash tag.
+//
+// It knows the keys, reads tasks, and turns a change of a record into what it does to the keys
+// (Transition). What a change is, task_state.h decides; that nothing came in between, the fence.
+//
+// Keys, each behind the prefix "<name>{<number>}:":
+//   t:<id> x:<id>            body and state of a task (redis_codec.h)
+//   l:<priority>:<type>:<tenant>   list: a lane of waiting tasks
+//   r:<type>                 sorted set: tenants with waiting tasks by pass; v: pass served last
+//   h:<session>              set: what a session holds; s: sorted set of sessions; S: their users
+//   z                        sorted set: tasks that change by time alone
+//   f:<time> fb              list of ended tasks by the time they are forgotten; the times
+//   u:<owner> ub             list of an owner's tasks; how many are gone from its front
+//   i:<request> k:<unique>   strings: request ids and unique keys
+//   c:<key> cq:<key>         who has a concurrency key, and the list of those that wait for it
+//   d:<id> fl                sets: who depends on a task; ended tasks with dependents to be told
+//   dl                       sorted set: FAILED tasks by their end (dead letters); e: last epoch
+//   o ob ol                  outbox: the list, entries acknowledged before it, who forwards
+//   n m p                    hashes of counters and of clocks; set of paused types
+//   pt pb pm:<session>       permits of types with limits (shard 0)
+//
+// Thread safety: all methods from any thread.
+#ifndef SERVICES_TASK_QUEUE_REDIS_SHARD_H_
+#define SERVICES_TASK_QUEUE_REDIS_SHARD_H_
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "libs/async/async.h"
+#include "libs/redis/client.h"
+#include "services/task_queue/redis_batcher.h"
+#include "services/task_queue/redis_changes.h"
+#include "services/task_queue/redis_codec.h"
+#include "services/task_queue/task_store.h"
+
+namespace slipstream::task_queue {
+
+// A submit without options that need a look at other keys: most.
+struct PlainSubmit {
+  std::string id;  // packed
+  std::string body;
+  std::string lane, ring, tenant, owner;  // keys and the ring's member
+  std::string element;
+  std::string counter;
+};
+
+// A success of a task that holds nothing but its lease.
+struct PlainSuccess {
+  std::string session_id;
+  std::string id;  // packed
+  std::string fence;
+  std::string state;
+  int64_t bucket = 0;
+};
+
+class RedisShard {
+ public:
+  using Stored = redis_codec::Stored;
+
+  RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count);
+  RedisShard(const RedisShard&) = delete;
+  RedisShard& operator=(const RedisShard&) = delete;
+
+  const std::string& prefix() const { return prefix_; }
+  std::string Key(std::string_view suffix) const { return prefix_ + std::string(suffix); }
+  std::string BodyKey(std::string_view id) const { return prefix_ + "t:" + std::string(id); }
+  std::string StateKey(std::string_view id) const { return prefix_ + "x:" + std::string(id); }
+
+  Async<absl::StatusOr<redis::Value>> Eval(const redis::Script& script,
+                                           std::vector<std::string> args);
+  Async<absl::StatusOr<redis::Value>> Command(std::vector<std::string> args);
+
+  // One per id (packed), nullopt for an unknown one.
+  Async<absl::StatusOr<std::vector<std::optional<Stored>>>> Read(std::vector<std::string> ids);
+
+  // False: a condition did not hold, and nothing was changed.
+  Async<absl::StatusOr<bool>> Apply(Changes changes);
+
+  Async<std::vector<absl::Status>> Submit(std::vector<PlainSubmit> tasks);
+  // kAborted for a task whose fence is another: nothing was changed for it.
+  Async<std::vector<absl::Status>> Succeed(std::vector<PlainSuccess> tasks);
+
+  // --- from records to keys
+
+  PlainSubmit Plain(const TaskRecord& task) const;
+  // The change is valid only while the task is as it was read.
+  void RequireUnchanged(const Stored& stored, Changes& changes) const;
+  // What a change of `before` (null: a new task) to `after` does; increments after's place.
+  // `event` is what the owner is told, empty for nothing. Reads what it needs to know of the
+  // concurrency key; REQUIRES that RequireUnchanged(before) is among the conditions.
+  Async<absl::Status> Transition(const Stored* before, Stored& after, std::string_view event,
+                                 Changes& changes);
+  // Reads, lets `change` at it and commits; again when something came in between. `change` answers
+  // OK with an event in `event`, or the error to return. The record as it is afterwards.
+  struct Changed {
+    Stored before, after;
+  };
+  using Change = std::function<absl::Status(Stored&, std::string& event)>;
+  using Extra = std::function<void(const Stored& after, Changes&)>;
+  Async<absl::StatusOr<Changed>> Modify(std::string task_id, Change change, Extra extra = {});
+
+  // Tells those that depend on an ended task, at most `max_count` of them; true when there are
+  // more. Changed records are added to `changed`.
+  Async<absl::StatusOr<bool>> TellDependents(std::string id, int max_count, absl::Time now,
+                                             std::vector<TaskRecord>& changed);
+
+  std::string RequestKey(const NewTask& task) const;
+  std::string UniqueKey(std::string_view owner, std::string_view tenant,
+                        std::string_view key) const;
+
+ private:
+  struct LanePlace {
+    std::string lane, ring, tenant, element;
+  };
+  LanePlace PlaceOf(const Stored& stored) const;
+  void PutInLane(const LanePlace& place, bool front, Changes& changes) const;
+  std::string ConcurrencyKey(const TaskRecord& task) const;
+  Async<absl::Status> TakeKey(const Stored& task, bool front, Changes& changes);
+  Async<absl::Status> GiveKeyUp(const Stored& task, Changes& changes);
+  void RunSubmit(std::vector<PlainSubmit> tasks,
+                 std::function<void(std::vector<absl::Status>)> done);
+  void RunSucceed(std::vector<PlainSuccess> tasks,
+                  std::function<void(std::vector<absl::Status>)> done);
+
+  redis::Client& client_;
+  const std::string prefix_;
+  const int64_t max_tasks_count_;
+  Batcher<PlainSubmit, absl::Status> submits_;
+  Batcher<PlainSuccess, absl::Status> successes_;
+};
+
+// The key of a tenant in rings and lanes: users without a tenant each count as one.
+std::string TenantKeyOf(const TaskRecord& task);
+// When an ended task is forgotten, in ms, rounded up: tasks of one second share a list.
+int64_t BucketOf(const TaskRecord& task);
+absl::Status UnexpectedReply(std::string_view script);
+
+}  // namespace slipstream::task_queue
+
+#endif  // SERVICES_TASK_QUEUE_REDIS_SHARD_H_
