@@ -58,7 +58,7 @@ void TaskQueueEngine::CheckAll(const Caller& caller, std::span<const SubmitSpec>
   batch.accepted.reserve(count);
   for (size_t next = 0; next < count; ++next) {
     const size_t i = flow ? batch.flow.order[next] : next;
-    auto task = CheckSubmit(caller, specs[i], deps_.registry, limits_, now);
+    auto task = CheckSubmit(caller, specs[i], deps_.registry, limits_, deps_.args, now);
     absl::Status refused = task.status();
     if (refused.ok() && flow) refused = batch.flow.refused[i];
     if (!refused.ok()) {

@@ -200,36 +200,72 @@ void CheckValue(const Node& node, const Value& value, const std::string& path, i
   CheckCombined(node, value, path, depth, out);
 }
 
-void RedactObject(const Node& node, Struct& object, int depth);
+using Visit = std::function<void(Value&)>;
 
-void RedactValue(const Node& node, Value& value, int depth) {
+void VisitObject(const Node& node, Struct& object, int depth, const Visit& visit);
+
+void VisitValue(const Node& node, Value& value, int depth, const Visit& visit) {
+  if (IsSealed(value)) return;
   if (node.sensitive || depth > kMaxSchemaDepth) {
-    value.set_string_value("***");
+    visit(value);
     return;
   }
   if (value.kind_case() == Value::kStructValue) {
-    RedactObject(node, *value.mutable_struct_value(), depth);
+    VisitObject(node, *value.mutable_struct_value(), depth, visit);
   }
   if (value.kind_case() == Value::kListValue && node.items != nullptr) {
     for (Value& item : *value.mutable_list_value()->mutable_values()) {
-      RedactValue(*node.items, item, depth + 1);
+      VisitValue(*node.items, item, depth + 1, visit);
     }
   }
 }
 
 // A property may be marked in an alternative alone, so all of them are looked at.
-void RedactObject(const Node& node, Struct& object, int depth) {
+void VisitObject(const Node& node, Struct& object, int depth, const Visit& visit) {
   for (auto& [name, value] : *object.mutable_fields()) {
     auto property = node.properties.find(name);
     if (property != node.properties.end()) {
-      RedactValue(*property->second, value, depth + 1);
+      VisitValue(*property->second, value, depth + 1, visit);
     } else if (node.additional != nullptr) {
-      RedactValue(*node.additional, value, depth + 1);
+      VisitValue(*node.additional, value, depth + 1, visit);
     }
   }
   for (const auto* alternatives : {&node.one_of, &node.any_of, &node.all_of}) {
     for (const auto& schema : *alternatives) {
-      if (depth <= kMaxSchemaDepth) RedactObject(*schema, object, depth + 1);
+      if (depth <= kMaxSchemaDepth) VisitObject(*schema, object, depth + 1, visit);
+    }
+  }
+}
+
+bool HasSensitive(const Node& node) {
+  if (node.sensitive) return true;
+  for (const auto& [name, property] : node.properties) {
+    if (HasSensitive(*property)) return true;
+  }
+  for (const auto* one : {&node.additional, &node.items}) {
+    if (*one != nullptr && HasSensitive(**one)) return true;
+  }
+  for (const auto* alternatives : {&node.one_of, &node.any_of, &node.all_of}) {
+    for (const auto& schema : *alternatives) {
+      if (HasSensitive(*schema)) return true;
+    }
+  }
+  return false;
+}
+
+void RedactSealed(Value& value, int depth) {
+  if (IsSealed(value) || depth > 100) {  // as deep as protobuf parses
+    value.set_string_value("***");
+    return;
+  }
+  if (value.has_struct_value()) {
+    for (auto& [name, inner] : *value.mutable_struct_value()->mutable_fields()) {
+      RedactSealed(inner, depth + 1);
+    }
+  }
+  if (value.has_list_value()) {
+    for (Value& inner : *value.mutable_list_value()->mutable_values()) {
+      RedactSealed(inner, depth + 1);
     }
   }
 }
@@ -250,6 +286,22 @@ std::vector<status::FieldViolation> JsonSchema::Check(const Struct& args) const 
   return out;
 }
 
-void JsonSchema::Redact(Struct& args) const { RedactObject(*root_, args, 0); }
+bool IsSealed(const Value& value) {
+  if (value.kind_case() != Value::kStructValue) return false;
+  const auto& fields = value.struct_value().fields();
+  return fields.size() == 1 && fields.begin()->first == kSealedField &&
+         fields.begin()->second.kind_case() == Value::kStringValue;
+}
+
+bool JsonSchema::has_sensitive() const { return HasSensitive(*root_); }
+
+void JsonSchema::VisitSensitive(Struct& args, const std::function<void(Value&)>& visit) const {
+  VisitObject(*root_, args, 0, visit);
+}
+
+void JsonSchema::Redact(Struct& args) const {
+  for (auto& [name, value] : *args.mutable_fields()) RedactSealed(value, 0);
+  VisitSensitive(args, [](Value& value) { value.set_string_value("***"); });
+}
 
 }  // namespace slipstream::task_queue

@@ -17,6 +17,7 @@
 #ifndef SERVICES_TASK_QUEUE_JSON_SCHEMA_H_
 #define SERVICES_TASK_QUEUE_JSON_SCHEMA_H_
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -27,6 +28,9 @@
 namespace slipstream::task_queue {
 
 inline constexpr int kMaxSchemaDepth = 32;
+// The only field of an object that stands for an encrypted value (args_cipher.h).
+inline constexpr char kSealedField[] = "$slipstream_sealed";
+bool IsSealed(const google::protobuf::Value& value);
 
 class JsonSchema {
  public:
@@ -38,7 +42,12 @@ class JsonSchema {
   // Paths begin with "args".
   std::vector<status::FieldViolation> Check(const google::protobuf::Struct& args) const;
 
-  // Replaces the values of sensitive properties by "***".
+  // Whether any property is marked sensitive.
+  bool has_sensitive() const;
+  // Calls `visit` for the value of each sensitive property; sealed ones are passed over.
+  void VisitSensitive(google::protobuf::Struct& args,
+                      const std::function<void(google::protobuf::Value&)>& visit) const;
+  // Replaces the values of sensitive properties, and all sealed ones, by "***".
   void Redact(google::protobuf::Struct& args) const;
 
   struct Node;  // of the compiled tree; defined in the .cc

@@ -75,10 +75,17 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
     if (type.max_running_count > 0 || type.max_starts_per_minute > 0) limited[type.name] = &type;
   }
   std::vector<TaskRecord> leased;
+  // Nobody may count on a sweep's timing: what has expired is not started, the next sweep ends it.
+  std::vector<Entry*> expired;
   while (static_cast<int>(leased.size()) < max_count) {
     const std::string task_id = waiting_.Next(wanted, now);
     if (task_id.empty()) break;
     Entry& entry = tasks_.at(task_id);
+    if (entry.task.expires_at <= now) {
+      Withdraw(entry);
+      expired.push_back(&entry);
+      continue;
+    }
     auto limit = limited.find(entry.task.task_type);
     const absl::Status status =
         Change(entry, [&](TaskRecord& task) { return task_state::Lease(task, session_id, now); });
@@ -89,6 +96,7 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
     limits_.TakeToken(*limit->second);
     if (!limits_.MayStart(*limit->second, now)) std::erase(wanted, limit->second->name);
   }
+  for (Entry* entry : expired) Offer(*entry);
   co_return leased;
 }
 

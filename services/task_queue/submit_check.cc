@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "services/task_queue/args_cipher.h"
 
 namespace slipstream::task_queue {
 
@@ -75,6 +76,16 @@ absl::Status CheckBounds(const SubmitSpec& spec, absl::Time now) {
   return absl::OkStatus();
 }
 
+absl::Status KeyMissing(const std::string& task_type) {
+  return status::Error(
+      absl::StatusCode::kFailedPrecondition, kSensitiveKeyMissing,
+      absl::StrCat("task type ", task_type,
+                   " has sensitive arguments, and this queue has no key to ",
+                   "encrypt them with; its operator sets task_queue.sensitive_args_key to what ",
+                   "`openssl rand -base64 32` prints, the same at all servers"),
+      {{"task_type", task_type}});
+}
+
 template <class T>
 T OrDefault(T value, T fallback) {
   return value == T{} ? fallback : value;
@@ -94,7 +105,7 @@ std::string SerializeDeterministically(const google::protobuf::MessageLite& mess
 
 absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec,
                                     const TaskTypeRegistry& registry, const SubmitLimits& limits,
-                                    absl::Time now) {
+                                    const ArgsCipher* cipher, absl::Time now) {
   if (!spec.not_built_feature.empty()) return status::NotBuiltYet(spec.not_built_feature);
   if (spec.task_type.empty()) return status::FieldError("task_type", "is required");
   auto known = registry.Find(spec.task_type);
@@ -110,6 +121,19 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
   }
   const auto violations = (*known)->schema.Check(spec.args);
   if (!violations.empty()) return status::FieldErrors(violations);
+  if (UsesSealedField(spec.args, args)) {
+    return status::FieldError("args", absl::StrCat("may not use the name ", kSealedField));
+  }
+  std::string fingerprint = spec.fingerprint;
+  if ((*known)->sensitive) {
+    if (cipher == nullptr) return KeyMissing(type.name());
+    google::protobuf::Struct sealed = spec.args;
+    absl::Status done =
+        cipher->Seal((*known)->schema, {caller.user, caller.tenant, type.name()}, sealed);
+    if (!done.ok()) return done;
+    args = SerializeDeterministically(sealed);
+    if (!fingerprint.empty()) fingerprint = cipher->Keyed(fingerprint);
+  }
 
   const absl::Duration type_deadline =
       OrDefault(absl::Milliseconds(type.deadline_ms()), limits.default_attempt_deadline);
@@ -130,7 +154,7 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
   task.correlation_id = caller.correlation_id;
   task.traceparent = caller.traceparent;
   task.request_id = spec.request_id;
-  task.fingerprint = spec.fingerprint;
+  task.fingerprint = std::move(fingerprint);
   if (spec.run_at) task.run_at = *spec.run_at;
   if (spec.delay_ms && *spec.delay_ms > 0) task.run_at = now + absl::Milliseconds(*spec.delay_ms);
   if (spec.expires_in_ms > 0) task.expires_in = absl::Milliseconds(spec.expires_in_ms);

@@ -20,6 +20,8 @@
 
 namespace slipstream::task_queue {
 
+class ArgsCipher;
+
 // A submit as asked for. 0, empty and absent mean the default.
 struct SubmitSpec {
   std::string task_type;
@@ -48,10 +50,11 @@ struct SubmitLimits {
   absl::Duration default_result_ttl = absl::Hours(1);
 };
 
-// The task without its id and what it depends on, which the engine gives.
+// The task without its id and what it depends on, which the engine gives. Without a cipher types
+// with sensitive arguments are refused: FAILED_PRECONDITION, SENSITIVE_KEY_MISSING.
 absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec,
                                     const TaskTypeRegistry& registry, const SubmitLimits& limits,
-                                    absl::Time now);
+                                    const ArgsCipher* cipher, absl::Time now);
 
 // The same bytes for the same value, whatever the order of its fields.
 std::string SerializeDeterministically(const google::protobuf::MessageLite& message);

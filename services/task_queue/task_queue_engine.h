@@ -57,7 +57,7 @@ class TaskQueueEngine final : public StoreListener {
     WorkerSessions& sessions;
     SharedTaskTypes* shared_types = nullptr;  // null: types are known here alone
     std::string server_id = "";               // under which its figures are shared; empty: not
-    const ArgsCipher* args = nullptr;         // null: no arguments are encrypted
+    const ArgsCipher* args = nullptr;         // null: types with sensitive arguments are refused
   };
   TaskQueueEngine(Deps deps, SubmitLimits limits) : deps_(std::move(deps)), limits_(limits) {}
 

@@ -12,6 +12,7 @@
 #include "libs/page_token/page_token.h"
 #include "libs/service/context.h"
 #include "libs/status/status.h"
+#include "services/task_queue/args_cipher.h"
 #include "services/task_queue/artifact/artifact_service.h"
 #include "services/task_queue/artifact/folder_artifact_store.h"
 #include "services/task_queue/budget/budget_service.h"
@@ -54,6 +55,15 @@ SubmitLimits LimitsOf(const config::v1::TaskQueueConfig& config) {
   return limits;
 }
 
+absl::StatusOr<std::unique_ptr<ArgsCipher>> OpenArgsCipher(
+    const config::v1::TaskQueueConfig& config, bool durable, random::Random& random) {
+  if (!config.sensitive_args_key().empty() || !config.sensitive_args_old_key().empty()) {
+    return ArgsCipher::Create(config.sensitive_args_key(), config.sensitive_args_old_key(), random);
+  }
+  if (durable) return nullptr;
+  return ArgsCipher::CreateForMemory(random);
+}
+
 artifact::ArtifactLimits LimitsOf(const config::v1::ArtifactConfig& config) {
   return {config.max_artifact_bytes(), config.max_user_bytes(),
           absl::Milliseconds(config.ttl_ms())};
@@ -62,6 +72,7 @@ artifact::ArtifactLimits LimitsOf(const config::v1::ArtifactConfig& config) {
 // What is needed before anything else and can fail.
 struct Opened {
   std::unique_ptr<TaskStore> store;
+  std::unique_ptr<ArgsCipher> args_cipher;  // null: tasks with sensitive arguments are refused
   std::unique_ptr<artifact::BlockingPool> files;
   std::unique_ptr<artifact::FolderArtifactStore> artifacts;
   page_token::PageTokens page_tokens;
@@ -94,6 +105,7 @@ class TaskQueueModule final : public service::Module {
   const QueueSeries series_;
   const std::unique_ptr<TaskStore> owned_store_;
   TaskStore& store_;
+  const std::unique_ptr<ArgsCipher> args_cipher_;
   TaskTypeRegistry registry_;
   QueueFigures figures_;
   TaskSignals signals_;
@@ -125,13 +137,14 @@ TaskQueueModule::TaskQueueModule(service::Context& context, Opened opened)
       series_(context.metrics),
       owned_store_(std::move(opened.store)),
       store_(*owned_store_),
+      args_cipher_(std::move(opened.args_cipher)),
       figures_(series_, context.clock.Now()),
       shared_types_({store_, clock_, registry_, logger_}),
-      sessions_({store_, clock_, context.random, registry_, figures_, signals_, logger_, nullptr,
-                 &shared_types_},
+      sessions_({store_, clock_, context.random, registry_, figures_, signals_, logger_,
+                 args_cipher_.get(), &shared_types_},
                 TimesOf(context.config.task_queue())),
       engine_({store_, clock_, context.random, registry_, figures_, signals_, sessions_,
-               &shared_types_, random::Uuid7(context.clock, context.random)},
+               &shared_types_, random::Uuid7(context.clock, context.random), args_cipher_.get()},
               LimitsOf(context.config.task_queue())),
       publisher_(context.peers),
       files_(std::move(opened.files)),
@@ -337,6 +350,8 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Co
   const config::v1::TaskQueueConfig& config = context.config.task_queue();
   auto store = OpenTaskStore(context);
   if (!store.ok()) return store.status();
+  auto args_cipher = OpenArgsCipher(config, (*store)->durable(), context.random);
+  if (!args_cipher.ok()) return args_cipher.status();
   auto files = std::make_unique<artifact::BlockingPool>(
       std::max(1, context.config.runtime().blocking_threads_count()));
   auto artifacts = artifact::FolderArtifactStore::Open(config.artifact().directory(), *files);
@@ -353,10 +368,10 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Co
     tables.push_back(*std::move(table));
   }
   return std::make_unique<TaskQueueModule>(
-      context,
-      Opened{*std::move(store), std::move(files), *std::move(artifacts), *std::move(page_tokens),
-             std::move(tables[0]), std::move(tables[1]), std::move(tables[2]), std::move(tables[3]),
-             std::move(tables[4]), std::move(tables[5])});
+      context, Opened{*std::move(store), *std::move(args_cipher), std::move(files),
+                      *std::move(artifacts), *std::move(page_tokens), std::move(tables[0]),
+                      std::move(tables[1]), std::move(tables[2]), std::move(tables[3]),
+                      std::move(tables[4]), std::move(tables[5])});
 }
 
 }  // namespace slipstream::task_queue

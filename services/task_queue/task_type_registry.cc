@@ -60,7 +60,8 @@ absl::StatusOr<std::shared_ptr<const KnownType>> Check(const v1::TaskType& type)
           absl::StrCat("does not meet the schema: ", wrong[0].field, " ", wrong[0].message));
     }
   }
-  return std::make_shared<const KnownType>(KnownType{type, *std::move(schema)});
+  const bool sensitive = schema->has_sensitive();
+  return std::make_shared<const KnownType>(KnownType{type, *std::move(schema), sensitive});
 }
 
 }  // namespace

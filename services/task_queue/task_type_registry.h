@@ -29,6 +29,7 @@ inline constexpr char kUnknownTaskType[] = "UNKNOWN_TASK_TYPE";
 struct KnownType {
   v1::TaskType type;  // as announced
   JsonSchema schema;
+  bool sensitive = false;  // some arguments are
 };
 
 class TaskTypeRegistry {

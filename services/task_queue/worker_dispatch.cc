@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
+#include "services/task_queue/args_cipher.h"
 #include "services/task_queue/worker_sessions.h"
 
 namespace slipstream::task_queue {
@@ -152,9 +153,39 @@ Async<bool> WorkerSessions::Assign(const std::string& session_id, std::shared_pt
   co_return sent;
 }
 
-Async<void> WorkerSessions::DecryptArgs(const std::string& /*session_id*/,
-                                        std::vector<TaskRecord>& /*tasks*/) {
-  co_return;
+// Opened in these copies alone, which go to the worker and nowhere else. A task whose arguments no
+// key here opens fails this attempt: another server, or this one when it has the key, may do it.
+Async<void> WorkerSessions::DecryptArgs(const std::string& session_id,
+                                        std::vector<TaskRecord>& tasks) {
+  std::vector<FinishRequest> unreadable;
+  std::erase_if(tasks, [&](TaskRecord& task) {
+    if (!SealedArgs(task.args)) return false;
+    const auto opened =
+        ArgsCipher::Open(deps_.args, task.args, {task.owner, task.tenant, task.task_type});
+    if (opened.ok()) {
+      task.args = *opened;
+      return false;
+    }
+    task_state::Failure failure;
+    failure.failure = {kArgsNotReadable, std::string(opened.status().message()), true};
+    failure.jitter = deps_.random.NextDouble();
+    failure.by_worker = false;
+    unreadable.push_back({{task.task_id, session_id, task.lease_epoch}, std::move(failure)});
+    return true;
+  });
+  if (unreadable.empty()) co_return;
+  deps_.logger.Error("sensitive arguments can't be decrypted; is a key missing?",
+                     {{"tasks", unreadable.size()}});
+  const absl::Time now = deps_.clock.Now();
+  auto failed = co_await deps_.store.FinishBatch(unreadable, now);
+  sync::MutexLock lock(mu_);
+  auto it = sessions_.find(session_id);
+  for (size_t i = 0; i < unreadable.size(); ++i) {
+    if (it != sessions_.end()) it->second.held.erase(unreadable[i].lease.task_id);
+    if (!failed.ok() || !(*failed)[i].status.ok()) continue;
+    deps_.figures.Ended({&(*failed)[i].task, 1}, now);
+    deps_.signals.Changed(unreadable[i].lease.task_id);
+  }
 }
 
 Async<void> WorkerSessions::HandBack(std::vector<LeaseKey> leases) {

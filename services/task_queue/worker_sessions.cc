@@ -57,6 +57,7 @@ Async<absl::StatusOr<Welcome>> WorkerSessions::Connect(Hello hello,
     absl::Status saved = co_await deps_.shared_types->Save(hello.task_types);
     if (!saved.ok()) co_return saved;
   }
+  WarnOfSensitive(hello);
   Welcome welcome;
   if (!hello.session_id.empty()) {
     const auto resumed = co_await Resume(hello, sink, welcome);
@@ -78,6 +79,16 @@ Async<absl::StatusOr<Welcome>> WorkerSessions::Connect(Hello hello,
       "worker connected",
       {{"worker", hello.worker_name}, {"session", welcome.session_id}, {"slots", hello.slots}});
   co_return welcome;
+}
+
+void WorkerSessions::WarnOfSensitive(const Hello& hello) const {
+  if (deps_.args != nullptr) return;
+  for (const v1::TaskType& type : hello.task_types) {
+    const auto known = deps_.registry.Find(type.name());
+    if (!known.ok() || !(*known)->sensitive) continue;
+    deps_.logger.Warning("this type's tasks are refused: task_queue.sensitive_args_key is not set",
+                         {{"task_type", type.name()}, {"worker", hello.worker_name}});
+  }
 }
 
 void WorkerSessions::TakeStream(const Hello& hello, std::shared_ptr<WorkerSink> sink,

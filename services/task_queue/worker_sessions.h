@@ -114,7 +114,7 @@ class WorkerSessions {
     QueueFigures& figures;
     TaskSignals& signals;
     logging::Logger logger;
-    const ArgsCipher* args = nullptr;         // null: no arguments are encrypted
+    const ArgsCipher* args = nullptr;         // null: types with sensitive arguments are refused
     SharedTaskTypes* shared_types = nullptr;  // null: types are known here alone
   };
   WorkerSessions(Deps deps, WorkerTimes times) : deps_(std::move(deps)), times_(times) {}
@@ -183,6 +183,7 @@ class WorkerSessions {
 
   absl::Status CheckHello(const Hello& hello) const;
   absl::Status CheckRoom() const;
+  void WarnOfSensitive(const Hello& hello) const;
   Async<absl::StatusOr<bool>> Resume(const Hello& hello, std::shared_ptr<WorkerSink> sink,
                                      Welcome& welcome);
   void TakeStream(const Hello& hello, std::shared_ptr<WorkerSink> sink, absl::Time now,
