@@ -164,9 +164,10 @@ class Client {
 
     bool up() const;
 
+    struct Impl;
+
    private:
     friend class Client;
-    struct Impl;
     explicit Subscription(std::shared_ptr<Impl> impl);
     std::shared_ptr<Impl> impl_;
   };

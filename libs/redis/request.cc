@@ -1,0 +1,47 @@
+#include "libs/redis/request.h"
+
+#include "libs/redis/resp.h"
+
+namespace slipstream::redis {
+namespace {
+
+// A string's own object and the protocol's frame around it.
+constexpr size_t kPerArgumentBytes = 48;
+
+void AppendEval(std::string& out, const Request& request) {
+  const bool by_source = request.script_tries_count > 1;
+  AppendArrayHeader(out, 3 + request.keys.size() + request.args.size());
+  AppendBulk(out, by_source ? "EVAL" : "EVALSHA");
+  AppendBulk(out, by_source ? request.script->source() : request.script->sha1());
+  AppendBulk(out, std::to_string(request.keys.size()));
+  for (const auto& key : request.keys) AppendBulk(out, key);
+  for (const auto& arg : request.args) AppendBulk(out, arg);
+}
+
+}  // namespace
+
+void AppendRequest(std::string& out, const Request& request) {
+  switch (request.kind) {
+    case Request::Kind::kCommand:
+      return AppendCommand(out, request.args);
+    case Request::Kind::kEval:
+      return AppendEval(out, request);
+    case Request::Kind::kLoadScript:
+      AppendArrayHeader(out, 3);
+      AppendBulk(out, "SCRIPT");
+      AppendBulk(out, "LOAD");
+      return AppendBulk(out, request.script->source());
+    case Request::Kind::kAsking:
+      AppendArrayHeader(out, 1);
+      return AppendBulk(out, "ASKING");
+  }
+}
+
+size_t BytesOf(const Request& request) {
+  size_t out = sizeof(Request) + kPerArgumentBytes * (request.args.size() + request.keys.size());
+  for (const auto& arg : request.args) out += arg.size();
+  for (const auto& key : request.keys) out += key.size();
+  return out;
+}
+
+}  // namespace slipstream::redis

@@ -1,0 +1,1 @@
+#include "libs/redis/redis_fixture.h"
