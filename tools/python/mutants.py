@@ -42,7 +42,7 @@ class _Copy:
     """A copy of the tree, with a Bazel of its own."""
 
     def __init__(self, tree: Path, output: Path):
-        self._tree = tree
+        self.tree = tree
         # An idle server of a run that was killed ends by itself.
         self._bazel = ["bazel", f"--output_base={output}", "--max_idle_secs=300"]
         self._env = {name: value for name, value in os.environ.items() if name != "SLIP_BIN_DIR"}
@@ -52,12 +52,12 @@ class _Copy:
         # over a patch that is not below it without a word.
         environment = {name: value for name, value in self._env.items()
                        if not name.startswith("GIT_")}
-        environment["GIT_CEILING_DIRECTORIES"] = str(self._tree.parent)
-        return subprocess.run(["git", "apply", *flags, str(patch)], cwd=self._tree, text=True,
+        environment["GIT_CEILING_DIRECTORIES"] = str(self.tree.parent)
+        return subprocess.run(["git", "apply", *flags, str(patch)], cwd=self.tree, text=True,
                               capture_output=True, env=environment)
 
     def bazel(self, *arguments: str) -> tuple[int, str]:
-        done = subprocess.run([*self._bazel, *arguments], cwd=self._tree, text=True,
+        done = subprocess.run([*self._bazel, *arguments], cwd=self.tree, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
                               stdin=subprocess.DEVNULL, env=self._env)
         return done.returncode, done.stdout
@@ -68,10 +68,10 @@ class _Copy:
         code, output = self.bazel("build", "--curses=no", "//services/...")
         if code != 0:
             return 1, output
-        done = subprocess.run([PYTHON, self._tree / test], cwd=self._tree, text=True,
+        done = subprocess.run([PYTHON, self.tree / test], cwd=self.tree, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
                               stdin=subprocess.DEVNULL,
-                              env={**self._env, "PYTHONPATH": str(self._tree / "tools/python")})
+                              env={**self._env, "PYTHONPATH": str(self.tree / "tools/python")})
         failed = re.search(r"^FAILED \((failures|errors)", done.stdout, re.MULTILINE)
         return (TEST_FAILED if failed else done.returncode), done.stdout
 
@@ -94,7 +94,7 @@ class _Copy:
 
 
 @contextlib.contextmanager
-def _copied():
+def copied():
     kept = KEPT / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
     kept.mkdir(parents=True, exist_ok=True)
     with open(kept / "lock", "w", encoding="utf-8") as lock:
@@ -115,7 +115,7 @@ def _copied():
                 copy.bazel("shutdown")
 
 
-def _header(patch: Path, name: str) -> str:
+def header(patch: Path, name: str) -> str:
     found = re.search(rf"^# {name}: (.+)$", patch.read_text(), re.MULTILINE)
     if not found:
         raise SystemExit(f"{patch.name} has no line '# {name}: ...'")
@@ -134,7 +134,7 @@ def _caught_by(output: str) -> str:
 
 
 def _judge(copy: _Copy, patch: Path, count: Count) -> None:
-    what, test = _header(patch, "what"), _header(patch, "test")
+    what, test = header(patch, "what"), header(patch, "test")
     applied = copy.apply(patch)
     if applied.returncode != 0:
         count.fail(f"mutant {patch.stem}: the patch does not apply")
@@ -158,10 +158,10 @@ def run(only: str) -> Count:
                      if not only or fnmatch.fnmatchcase(patch.stem, only))
     if not patches:
         return count.fail(f"no mutant {only}" if only else "tests/mutants has no patch")
-    with _copied() as copy:
-        bad = copy.failing(sorted({_header(patch, "test") for patch in patches}))
+    with copied() as copy:
+        bad = copy.failing(sorted({header(patch, "test") for patch in patches}))
         for patch in patches:
-            if (test := _header(patch, "test")) in bad:
+            if (test := header(patch, "test")) in bad:
                 count.fail(f"mutant {patch.stem}: {test} fails without it, too")
             else:
                 _judge(copy, patch, count)

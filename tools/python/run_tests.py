@@ -234,6 +234,8 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the steps")
     parser.add_argument("--mutants", nargs="?", const="", metavar="NAME",
                         help="run the mutants, or the one of this name")
+    parser.add_argument("--simulation-faults", nargs="?", const="", metavar="NAME",
+                        help="let the task queue's simulation find the planted faults, or one")
     parser.add_argument("--sanitizers", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -243,6 +245,9 @@ def main() -> None:
     if options.mutants is not None:
         import mutants
         total.add(mutants.run(options.mutants))
+    elif options.simulation_faults is not None:
+        import simulation_faults
+        total.add(simulation_faults.run(options.simulation_faults))
     elif options.sanitizers:
         total.add(sanitizers())
     else:
