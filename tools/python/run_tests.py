@@ -129,7 +129,8 @@ def cpp() -> Count:
 
 
 def binaries() -> Count:
-    return _single("bazel build //services/...", _bazel("build", "//services/..."))
+    return _single("bazel build //services/... //tests/bench/...",
+                   _bazel("build", "//services/...", "//tests/bench/..."))
 
 
 def _script_count(name: str, code: int, output: str) -> Count:
@@ -190,7 +191,9 @@ def charts() -> Count:
 
 
 def integration() -> Count:
-    return _scripts("tests/integration", "*_test.py", "*_test.mjs")
+    count = _scripts("tests/integration", "*_test.py", "*_test.mjs")
+    count.add(_scripts("tests/bench", "*_test.py"))  # that the benchmarks run
+    return count
 
 
 def browser() -> Count:

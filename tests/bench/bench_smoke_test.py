@@ -1,0 +1,81 @@
+"""Each benchmark of tools/bench once, with little load: it ends, its output has the promised form, and
+nothing is left behind. What it measures here says nothing."""
+
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from suite import ROOT, binary
+
+TIMEOUT_S = 240
+
+
+def store() -> str:
+    return os.environ.get("SLIP_BENCH_STORE", "memory")
+
+
+class BenchSmokeTest(unittest.TestCase):
+    def bench(self, name: str, *options: str) -> dict:
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [ROOT / "tools/bench", name, "--json", "--runs", "1", "--store", store(), *options],
+                capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL,
+                env={**os.environ, "SLIP_BIN_DIR": str(binary("x").parent.parent),
+                     "TMPDIR": folder})
+            self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
+            self.assertEqual(list(Path(folder).glob("slip_bench_*")), [], "a folder was left")
+        out = json.loads(done.stdout)
+        self.assertEqual(set(out), {"bench", "comparisons", "figures", "runs", "spread"})
+        self.assertEqual(out["bench"], name)
+        self.assertEqual(out["runs"], 1)
+        for comparison in out["comparisons"]:
+            self.assertEqual(set(comparison),
+                             {"reference_name", "ours", "reference", "ratio", "unit"})
+            self.assertGreater(comparison["ours"], 0)
+            self.assertGreater(comparison["reference"], 0)
+        self.assertTrue(out["comparisons"])
+        self.assertEqual(len(out["figures"]["raw_runs"]), 1)
+        for key in ("versions", "settings"):
+            self.assertTrue(out["figures"][key])
+        return out
+
+    def test_queue_submit(self):
+        out = self.bench("queue-submit", "--seconds", "0.6")
+        self.assertIn("echo", out["comparisons"][0]["reference_name"])
+        # The echo is asked for messages of our sizes.
+        run = out["figures"]["raw_runs"][0]["ours"]
+        self.assertGreater(run["request_bytes"], 100)
+        self.assertGreater(run["response_bytes"], 50)
+
+    def test_queue_lifecycle(self):
+        out = self.bench("queue-lifecycle", "--tasks", "2000")
+        self.assertIn("bullmq", out["comparisons"][0]["reference_name"])
+        tried = out["figures"]["bullmq_settings_tried"]
+        self.assertEqual({bool(one["priorities"]) for one in tried}, {True, False})
+
+    def test_queue_latency(self):
+        out = self.bench("queue-latency", "--tasks", "2000", "--seconds", "0.5")
+        self.assertGreater(out["figures"]["raw_runs"][0]["pickup"]["count"], 0)
+
+    def test_queue_backlog(self):
+        out = self.bench("queue-backlog", "--tasks", "3000", "--seconds", "0.5")
+        self.assertGreater(out["figures"]["bytes_per_waiting_task"], 0)
+
+    def test_queue_fairness(self):
+        self.bench("queue-fairness", "--tasks", "3000", "--seconds", "0.5")
+
+    def test_the_table_and_the_list(self):
+        for options in (["--list"], ["queue-submit", "--runs", "1", "--seconds", "0.5", "--store",
+                                     store()]):
+            done = subprocess.run([ROOT / "tools/bench", *options], capture_output=True, text=True,
+                                  timeout=TIMEOUT_S,
+                                  env={**os.environ, "SLIP_BIN_DIR": str(binary("x").parent.parent)})
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("queue-submit", done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
