@@ -86,6 +86,7 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> MemoryTaskStore::LeaseBatch(
       expired.push_back(&entry);
       continue;
     }
+    waiting_.Charge(entry.task);
     auto limit = limited.find(entry.task.task_type);
     const absl::Status status =
         Change(entry, [&](TaskRecord& task) { return task_state::Lease(task, session_id, now); });

@@ -27,6 +27,7 @@
 #include "libs/service/context.h"
 #include "libs/service/process.h"
 #include "libs/status/status.h"
+#include "services/task_queue/memory_task_store.h"
 #include "services/task_queue/task_queue_module.h"
 #include "slipstream/notification/v1/notification.grpc.pb.h"
 #include "slipstream/task_queue/v1/task_queue.grpc.pb.h"
@@ -168,9 +169,14 @@ class TestWorker {
   std::unique_ptr<grpc::ClientReaderWriter<v1::WorkRequest, v1::WorkResponse>> stream_;
 };
 
+inline absl::StatusOr<std::unique_ptr<TaskStore>> OpenMemoryStore(service::Context&) {
+  return std::make_unique<MemoryTaskStore>(MemoryTaskStoreOptions{});
+}
+
 class ServiceFixture : public testing::Test {
  protected:
-  ServiceFixture() : folder_(testing::TempDir() + "task_queue-" + std::to_string(getpid())) {
+  explicit ServiceFixture(OpenStore open_store = OpenMemoryStore)
+      : folder_(testing::TempDir() + "task_queue-" + std::to_string(getpid())) {
     std::filesystem::create_directories(folder_);
     std::ofstream(folder_ + "/secret") << kTestSecret;
     config_ = config::DefaultConfig();
@@ -189,7 +195,7 @@ class ServiceFixture : public testing::Test {
         {[this](service::Context& context) -> absl::StatusOr<std::unique_ptr<service::Module>> {
            return std::make_unique<NotificationDouble>(context.dispatcher, delivered_);
          },
-         MakeTaskQueueModule});
+         [&](service::Context& context) { return MakeTaskQueueModuleOn(context, open_store); }});
     EXPECT_TRUE(started.ok()) << started;
     channel_ = rpc::MakeChannel("127.0.0.1:" + std::to_string(process_->grpc_port()));
     queue_ = v1::TaskQueueService::NewStub(channel_);

@@ -43,7 +43,7 @@ TEST_F(StoreAwayTest, SubmitsAreRefusedAtOnceWithARetryDelay) {
   const absl::Status refused = server_.Submit().status();
   EXPECT_TRUE(absl::IsUnavailable(refused));
   EXPECT_TRUE(status::RetryAfter(refused).has_value());
-  EXPECT_EQ(server_.store.calls_while_away, 1);
+  EXPECT_EQ(server_.store.calls_while_away(), 1);
   server_.store.away = false;
   EXPECT_TRUE(server_.Submit().ok());
 }
@@ -103,7 +103,7 @@ TEST_F(StoreAwayTest, NothingAfterAReportThatIsNotInIsHandedIn) {
   auto results = Await(server_.sessions.Report(session, reports));
   ASSERT_THAT(results, SizeIs(2));
   EXPECT_TRUE(absl::IsUnavailable(results[0]) && absl::IsUnavailable(results[1]));
-  EXPECT_EQ(server_.store.calls_while_away, 1);
+  EXPECT_EQ(server_.store.calls_while_away(), 1);
   server_.store.away = false;
   results = Await(server_.sessions.Report(session, reports));
   EXPECT_TRUE(results[0].ok() && results[1].ok());

@@ -33,6 +33,12 @@ std::string Fingerprint(v1::SubmitTaskRequest request) {
                       absl::Hex(hash.low64, absl::kZeroPad16));
 }
 
+// A message field whose bytes are there already. On the wire it is the field; it is not taken apart
+// into a Struct here only to be put together again.
+void SetBytes(int field, const std::string& bytes, google::protobuf::Message* out) {
+  out->GetReflection()->MutableUnknownFields(out)->AddLengthDelimited(field, bytes);
+}
+
 void SetDistribution(const Distribution& in, v1::QueueStats::Percentiles* out) {
   out->set_count(in.count);
   out->set_p50_ms(in.p50_ms);
@@ -91,7 +97,7 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   out->set_priority(static_cast<v1::Task::Priority>(task.priority));
   out->set_progress(task.progress);
   out->set_progress_message(task.progress_message);
-  if (task.result != nullptr) out->mutable_result()->ParseFromString(*task.result);
+  if (task.result != nullptr) SetBytes(v1::Task::kResultFieldNumber, *task.result, out);
   if (task.error) {
     out->mutable_error()->set_reason(task.error->reason);
     out->mutable_error()->set_message(task.error->message);
@@ -140,7 +146,8 @@ v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task) {
   v1::WorkResponse::Assignment out;
   out.set_task_id(task.task_id);
   out.set_task_type(task.task_type);
-  if (task.args != nullptr) out.mutable_args()->ParseFromString(*task.args);
+  if (task.args != nullptr)
+    SetBytes(v1::WorkResponse::Assignment::kArgsFieldNumber, *task.args, &out);
   out.set_lease_epoch(task.lease_epoch);
   out.set_attempt(task.attempt);
   out.set_max_attempts(task.max_attempts);

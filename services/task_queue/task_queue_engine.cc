@@ -199,9 +199,11 @@ void TaskQueueEngine::Changed(std::span<const TaskRecord> tasks, absl::Time now)
   deps_.signals.work().Notify();
 }
 
-// The worker may be connected to another server.
+// The others are told even when the worker is connected here: it may have gone to one of them
+// without this server having noticed that its stream is broken.
 void TaskQueueEngine::EndLease(const EndedLease& ended) {
-  if (!deps_.sessions.EndLease(ended.lease, ended.reason)) deps_.store.AnnounceEndedLease(ended);
+  deps_.sessions.EndLease(ended.lease, ended.reason);
+  deps_.store.AnnounceEndedLease(ended);
 }
 
 void TaskQueueEngine::OnEndedLease(const EndedLease& ended) {

@@ -347,8 +347,13 @@ void TaskQueueModule::Stop() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModule(service::Context& context) {
+  return MakeTaskQueueModuleOn(context, OpenTaskStore);
+}
+
+absl::StatusOr<std::unique_ptr<service::Module>> MakeTaskQueueModuleOn(service::Context& context,
+                                                                       const OpenStore& open) {
   const config::v1::TaskQueueConfig& config = context.config.task_queue();
-  auto store = OpenTaskStore(context);
+  auto store = open(context);
   if (!store.ok()) return store.status();
   auto args_cipher = OpenArgsCipher(config, (*store)->durable(), context.random);
   if (!args_cipher.ok()) return args_cipher.status();

@@ -212,15 +212,16 @@ TEST_F(TaskQueueServiceTest, WhatIsNotBuiltSaysSo) {
       status::kNotBuiltYet);
 }
 
-TEST(TaskQueueModule, ARedisUrlIsRefusedWithAClearLine) {
+TEST(TaskQueueModule, AStartWithoutItsRedisEndsWithAClearLine) {
   config::v1::Config config = config::DefaultConfig();
-  config.mutable_task_queue()->set_redis_url("redis://localhost");
+  config.mutable_task_queue()->set_redis_url("redis://127.0.0.1:1");
+  config.mutable_task_queue()->set_redis_start_timeout_ms(100);
   config.mutable_task_queue()->set_grpc_address("127.0.0.1:0");
   config.mutable_task_queue()->set_http_address("127.0.0.1:0");
   config.mutable_logging()->set_level(config::v1::LoggingConfig::ERROR);
   service::Process process(config, {.name = "task_queue"});
   const absl::Status refused = process.Start({MakeTaskQueueModule});
-  EXPECT_THAT(std::string(refused.message()), HasSubstr("task_queue.redis_url"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("127.0.0.1:1"));
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ void WaitingTasks::Remove(const TaskRecord& task, uint64_t order) {
   tenants_.erase(tenant);
 }
 
-std::string WaitingTasks::Next(std::span<const std::string_view> task_types, absl::Time now) {
+std::string WaitingTasks::Next(std::span<const std::string_view> task_types, absl::Time now) const {
   const std::pair<uint64_t, std::string>* turn = nullptr;
   for (const std::string_view type : task_types) {
     auto it = turns_.find(type);
@@ -60,15 +60,7 @@ std::string WaitingTasks::Next(std::span<const std::string_view> task_types, abs
     if (turn == nullptr || *it->second.begin() < *turn) turn = &*it->second.begin();
   }
   if (turn == nullptr) return "";
-  const std::string key = turn->second;
-  Tenant& tenant = tenants_.at(key);
-  const TaskRecord* best = Best(tenant, task_types, now);
-  if (tenant.pass > virtual_time_) {
-    virtual_time_ = tenant.pass;
-    left_.clear();
-  }
-  Charge(key, tenant);
-  return best->task_id;
+  return Best(tenants_.at(turn->second), task_types, now)->task_id;
 }
 
 const TaskRecord* WaitingTasks::Best(const Tenant& tenant,
@@ -92,7 +84,13 @@ const TaskRecord* WaitingTasks::Best(const Tenant& tenant,
   return best;
 }
 
-void WaitingTasks::Charge(const std::string& key, Tenant& tenant) {
+void WaitingTasks::Charge(const TaskRecord& task) {
+  const std::string key = TenantKey(task.owner, task.tenant);
+  Tenant& tenant = tenants_.at(key);
+  if (tenant.pass > virtual_time_) {
+    virtual_time_ = tenant.pass;
+    left_.clear();
+  }
   for (const auto& [type, lanes] : tenant.types) {
     auto& turns = turns_[type];
     turns.erase({tenant.pass, key});

@@ -43,8 +43,11 @@ class WaitingTasks {
   // REQUIRES: added with the same order and ready_at.
   void Remove(const TaskRecord& task, uint64_t order);
 
-  // The id of the task to start next, or empty; charges its tenant's turn. The caller removes it.
-  std::string Next(std::span<const std::string_view> task_types, absl::Time now);
+  // The id of the task to start next, or empty. The caller charges its turn, unless it turns out
+  // that it can't start, and removes it.
+  std::string Next(std::span<const std::string_view> task_types, absl::Time now) const;
+  // The task, which is still here, starts: its tenant has had its turn.
+  void Charge(const TaskRecord& task);
 
  private:
   // (since when it waits, order of arrival) -> task
@@ -60,7 +63,6 @@ class WaitingTasks {
 
   const TaskRecord* Best(const Tenant& tenant, std::span<const std::string_view> task_types,
                          absl::Time now) const;
-  void Charge(const std::string& key, Tenant& tenant);
 
   static constexpr size_t kMaxLeftCount = 10'000;
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxWorkerNameBytes = 128;
 constexpr size_t kMaxTypesCount = 100;
+constexpr size_t kSessionIdBytes = 36;
 
 absl::Status SessionNotFound() {
   return status::Error(absl::StatusCode::kNotFound, kSessionNotFound,
@@ -29,6 +30,11 @@ absl::Status WorkerSessions::CheckHello(const Hello& hello) const {
   }
   if (hello.slots < 1 || hello.slots > kMaxSlotsCount) {
     return status::FieldError("hello.slots", "must be 1-10,000");
+  }
+  if (!hello.session_id.empty() && hello.session_id.size() != kSessionIdBytes) {
+    return status::FieldError("hello.session_id",
+                              "must be an id of 36 characters as the welcome "
+                              "named it, or empty for a new session");
   }
   if (hello.held.size() > static_cast<size_t>(kMaxSlotsCount)) {
     return status::FieldError("hello.held_tasks", "may be at most 10,000");

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "libs/status/status.h"
+#include "libs/sync/mutex.h"
 #include "services/task_queue/task_store.h"
 
 namespace slipstream::task_queue {
@@ -30,7 +31,19 @@ class ServerTaskStore final : public TaskStore {
 
   std::atomic<bool> away{false};
   std::atomic<bool> loses_replies{false};
-  std::atomic<int> calls_while_away{0};
+
+  int calls_while_away() const {
+    sync::MutexLock lock(mu_);
+    return calls_while_away_;
+  }
+  // Waits until there have been so many.
+  bool AwaitCallsWhileAway(int count, absl::Duration at_most) {
+    sync::MutexLock lock(mu_);
+    while (calls_while_away_ < count) {
+      if (!called_.WaitFor(mu_, at_most)) return false;
+    }
+    return true;
+  }
 
   std::string_view name() const override { return store().name(); }
   bool durable() const override { return store().durable(); }
@@ -140,12 +153,17 @@ class ServerTaskStore final : public TaskStore {
   template <class F>
   std::invoke_result_t<F> Call(F call) {
     if (away) {
-      ++calls_while_away;
+      NoteCall();
       co_return Away();
     }
     auto result = co_await call();
     if (loses_replies) co_return Away();
     co_return result;
+  }
+  void NoteCall() {
+    sync::MutexLock lock(mu_);
+    ++calls_while_away_;
+    called_.SignalAll();
   }
   static absl::Status Away() {
     return status::WithRetryAfter(
@@ -156,6 +174,9 @@ class ServerTaskStore final : public TaskStore {
 
   const std::shared_ptr<CommonStore> common_;
   StoreListener* listener_ = nullptr;
+  mutable sync::Mutex mu_;
+  sync::CondVar called_;
+  int calls_while_away_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace slipstream::task_queue

@@ -1,0 +1,75 @@
+// A worker's stream while the store can't be reached.
+#include "services/task_queue/contract/server_store.h"
+#include "services/task_queue/service_fixture.h"
+
+namespace slipstream::task_queue {
+namespace {
+
+class WorkerStoreAwayTest : public ServiceFixture {
+ protected:
+  WorkerStoreAwayTest() : WorkerStoreAwayTest(std::make_shared<ServerTaskStore*>()) {}
+
+  const std::string alice_ = Token("alice");
+  TestWorker worker_{*workers_, WorkerToken()};
+  ServerTaskStore& store_;
+
+ private:
+  explicit WorkerStoreAwayTest(std::shared_ptr<ServerTaskStore*> opened)
+      : ServiceFixture([opened](service::Context&) -> absl::StatusOr<std::unique_ptr<TaskStore>> {
+          auto common = std::make_shared<CommonStore>();
+          common->store = std::make_unique<MemoryTaskStore>(MemoryTaskStoreOptions{});
+          auto store = std::make_unique<ServerTaskStore>(std::move(common));
+          *opened = store.get();
+          return store;
+        }),
+        store_(**opened) {}
+};
+
+TEST_F(WorkerStoreAwayTest, TheStreamStaysOpenAndReportsAreStoredOnceItIsBack) {
+  worker_.Hello();
+  const std::string id = Submit(alice_, Request())->task_id();
+  ASSERT_TRUE(worker_.Read().has_assignment());
+  store_.away = true;
+  const int calls = store_.calls_while_away();
+  v1::WorkRequest success;
+  success.mutable_success()->set_task_id(id);
+  success.mutable_success()->set_lease_epoch(1);
+  ASSERT_TRUE(worker_.Send(success));
+  v1::WorkRequest heartbeat;
+  heartbeat.mutable_heartbeat();
+  ASSERT_TRUE(worker_.Send(heartbeat));
+  const absl::Status refused = Submit(alice_, Request()).status();
+  EXPECT_TRUE(absl::IsUnavailable(refused)) << refused;
+  EXPECT_TRUE(status::RetryAfter(refused).has_value());
+  EXPECT_TRUE(store_.AwaitCallsWhileAway(calls + 8, absl::Seconds(20)));
+  store_.away = false;
+  const v1::WorkResponse ack = worker_.Read();
+  ASSERT_TRUE(ack.has_ack()) << ack.ShortDebugString();
+  EXPECT_TRUE(ack.ack().accepted());
+  EXPECT_EQ(Get(alice_, id)->status(), v1::Task::SUCCEEDED);
+  const std::string next = Submit(alice_, Request())->task_id();
+  EXPECT_EQ(worker_.Read().assignment().task_id(), next) << "the same stream goes on";
+}
+
+TEST_F(WorkerStoreAwayTest, AWorkerThatGivesUpMeanwhileEndsItsStream) {
+  worker_.Hello();
+  const std::string id = Submit(alice_, Request())->task_id();
+  ASSERT_TRUE(worker_.Read().has_assignment());
+  store_.away = true;
+  v1::WorkRequest success;
+  success.mutable_success()->set_task_id(id);
+  success.mutable_success()->set_lease_epoch(1);
+  ASSERT_TRUE(worker_.Send(success));
+  worker_.Break();
+  EXPECT_FALSE(worker_.Finish().ok());
+  store_.away = false;
+  TestWorker second(*workers_, WorkerToken());
+  second.Hello();
+  // Whether the report came in before the stream broke is chance; the task is not lost either way.
+  const auto seen = WatchUntil(alice_, id, v1::Task::SUCCEEDED);
+  if (!seen.empty() && seen.back() == v1::Task::SUCCEEDED) return;
+  EXPECT_EQ(second.Read().assignment().task_id(), id);
+}
+
+}  // namespace
+}  // namespace slipstream::task_queue
