@@ -29,29 +29,33 @@ class MetadataSource {
   virtual ~MetadataSource() = default;
   // The first value of a lower-case key, or empty. Valid for the life of the call.
   virtual std::string_view Find(std::string_view key) const = 0;
+  // Where the call comes from, for logs; made when asked for, as most calls are not logged.
+  virtual std::string Peer() const = 0;
 };
 
 class MapMetadata final : public MetadataSource {
  public:
-  explicit MapMetadata(std::map<std::string, std::string, std::less<>> values = {})
-      : values_(std::move(values)) {}
+  explicit MapMetadata(std::map<std::string, std::string, std::less<>> values = {},
+                       std::string peer = "")
+      : values_(std::move(values)), peer_(std::move(peer)) {}
   std::string_view Find(std::string_view key) const override {
     auto it = values_.find(key);
     return it == values_.end() ? std::string_view() : std::string_view(it->second);
   }
+  std::string Peer() const override { return peer_; }
 
  private:
   const std::map<std::string, std::string, std::less<>> values_;
+  const std::string peer_;
 };
 
 class CallContext {
  public:
-  CallContext(const Method& method, std::unique_ptr<const MetadataSource> metadata,
-              std::string peer)
-      : method_(method), metadata_(std::move(metadata)), peer_(std::move(peer)) {}
+  CallContext(const Method& method, std::unique_ptr<const MetadataSource> metadata)
+      : method_(method), metadata_(std::move(metadata)) {}
 
   const Method& method() const { return method_; }
-  const std::string& peer() const { return peer_; }
+  std::string peer() const { return metadata_->Peer(); }
   // The first value of a (lower-case) metadata key, or empty.
   std::string_view metadata(std::string_view key) const { return metadata_->Find(key); }
 
@@ -118,7 +122,6 @@ class CallContext {
  private:
   const Method& method_;
   const std::unique_ptr<const MetadataSource> metadata_;
-  const std::string peer_;
   std::shared_ptr<const auth::Principal> principal_;
   trace::TraceContext trace_;
   std::string correlation_id_;

@@ -50,7 +50,7 @@ class ServerChainTest : public testing::Test {
   std::unique_ptr<CallContext> Call(std::string_view method,
                                     std::map<std::string, std::string, std::less<>> metadata) {
     auto call = std::make_unique<CallContext>(
-        (*methods_)[method], std::make_unique<MapMetadata>(std::move(metadata)), "peer");
+        (*methods_)[method], std::make_unique<MapMetadata>(std::move(metadata), "peer"));
     call->set_started_at(clock_.Now());
     return call;
   }

@@ -66,6 +66,11 @@ void MakeTask(int64_t number, int64_t at_ns, task_queue::v1::SubmitTaskRequest* 
   fields["data"].set_string_value(std::string(kArgsBytes - std::min(taken, kArgsBytes), 'x'));
 }
 
+void Renumber(int64_t number, task_queue::v1::SubmitTaskRequest* task) {
+  task->set_priority(static_cast<task_queue::v1::Task::Priority>(1 + PriorityOf(number)));
+  (*task->mutable_args()->mutable_fields())["n"].set_number_value(static_cast<double>(number));
+}
+
 bool IsResultOf(int64_t number, const task_queue::v1::Task& task) {
   const auto& fields = task.result().fields();
   const auto it = fields.find("n");

@@ -50,6 +50,8 @@ double CpuSeconds();
 // Task `number`: priorities in turn, arguments of 100 bytes as JSON. `at_ns`, when not 0, is from
 // where the worker measures how long the task waited.
 void MakeTask(int64_t number, int64_t at_ns, task_queue::v1::SubmitTaskRequest* out);
+// Makes another task of one from MakeTask, of nearly the same size.
+void Renumber(int64_t number, task_queue::v1::SubmitTaskRequest* task);
 // Which of the four priorities task `number` has, from 0.
 inline int PriorityOf(int64_t number) { return static_cast<int>(number % 4); }
 // Whether this is what the worker's handler made of task `number`.

@@ -14,7 +14,7 @@ TIMEOUT_S = 240
 
 
 def store() -> str:
-    return os.environ.get("SLIP_BENCH_STORE", "memory")
+    return os.environ.get("SLIP_BENCH_STORE", "redis")
 
 
 class BenchSmokeTest(unittest.TestCase):

@@ -129,8 +129,9 @@ int Main() {
     out["request_bytes"] = sample.ByteSizeLong();
     std::atomic<size_t> response_bytes{0};
     run([&](int64_t number, Loop::Done done) {
-      task_queue::v1::SubmitTaskRequest request;
-      MakeTask(number, 0, &request);
+      // Made once, as the echo's payload is; each call has its own number and priority.
+      thread_local task_queue::v1::SubmitTaskRequest request = sample;
+      Renumber(number, &request);
       clients.Next().SubmitThen(
           options, request,
           [&, done = std::move(done), number](const absl::Status& status, const auto& task) {

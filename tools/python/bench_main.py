@@ -9,7 +9,7 @@ import bench_queue
 from bench_processes import BenchError
 from suite import SuiteError
 
-DEFAULT_STORE = "memory"
+DEFAULT_STORE = "redis"
 
 
 def parse() -> argparse.Namespace:

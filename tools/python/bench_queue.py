@@ -23,7 +23,7 @@ SERVER_SETTINGS = {
 class Options:
     tasks: int | None = None
     runs: int | None = None
-    store: str = "memory"
+    store: str = "redis"
     seconds: float = 5.0
     keep: bool = False
     backlog: int = 1_000_000

@@ -78,10 +78,11 @@ class LoggingStage final : public Stage {
     const double ms = absl::ToDoubleMilliseconds(clock_.Now() - call.started_at());
     const std::string method = call.method().FullName();
     const std::string reason = status::Reason(status);
+    const std::string peer = call.peer();
     const logging::Fields fields = {
-        {"method", method},    {"code", kCodeNames[static_cast<int>(status.code()) % 17]},
-        {"reason", reason},    {"user", call.principal().user},
-        {"peer", call.peer()}, {"duration_ms", ms}};
+        {"method", method}, {"code", kCodeNames[static_cast<int>(status.code()) % 17]},
+        {"reason", reason}, {"user", call.principal().user},
+        {"peer", peer},     {"duration_ms", ms}};
     if (level == logging::Level::kDebug) log.Debug("rpc", fields);
     if (level == logging::Level::kInfo) log.Info("rpc", fields);
     if (level == logging::Level::kWarning) log.Warning("rpc", fields);
