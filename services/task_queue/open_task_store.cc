@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<TaskStore>> OpenRedis(service::Context& context) 
   RedisTaskStoreOptions store_options;
   store_options.name = config.redis_key_prefix();
   store_options.shards_count = config.redis_shards_count();
-  store_options.max_tasks_count = config.max_tasks_count();
+  store_options.max_tasks_count = config.redis_max_tasks_count();
   store_options.aging_step = absl::Milliseconds(config.aging_step_ms());
   store_options.retry = RetryOf(config);
   store_options.server_id = random::Uuid7(context.clock, context.random);

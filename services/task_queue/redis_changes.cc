@@ -43,8 +43,29 @@ void Changes::RequireScore(std::string set, std::string member, std::string scor
                      {"Z", std::move(set), std::move(member), std::move(score)});
 }
 
-void Changes::Add(std::string_view command, const std::string& key, std::string member) {
-  members_[{key, std::string(command)}].push_back(std::move(member));
+void Changes::Add(std::string_view command, std::string_view key, std::string member) {
+  constexpr size_t kLookBackCount = 16;
+  const size_t count = groups_.size();
+  for (size_t i = 0; i < std::min(count, kLookBackCount); ++i) {
+    Group& group = groups_[count - 1 - i];
+    if (group.key == key && group.command == command) {
+      group.members.push_back(std::move(member));
+      return;
+    }
+  }
+  Group& group = groups_.emplace_back(Group{command, std::string(key), {}});
+  group.members.push_back(std::move(member));
+}
+
+void Changes::Count(std::string_view field, int64_t delta) {
+  auto it = counts_.find(field);
+  if (it == counts_.end()) it = counts_.emplace(std::string(field), 0).first;
+  it->second += delta;
+}
+
+void Changes::Join(std::string_view ring, std::string_view tenant) {
+  if (!joins_.empty() && joins_.back().first == ring && joins_.back().second == tenant) return;
+  joins_.emplace_back(std::string(ring), std::string(tenant));
 }
 
 void Changes::SortedAdd(std::string key, int64_t score, std::string member) {
@@ -53,7 +74,7 @@ void Changes::SortedAdd(std::string key, int64_t score, std::string member) {
 
 std::vector<std::string> Changes::Encode(const std::string& counters) && {
   std::vector<std::string> out;
-  out.reserve(2 + conditions_.size() + 3 * sets_.size() + 8 * members_.size());
+  out.reserve(2 + conditions_.size() + 3 * sets_.size() + 8 * groups_.size());
   Append(out, static_cast<size_t>(conditions_count_));
   std::move(conditions_.begin(), conditions_.end(), std::back_inserter(out));
   for (size_t i = 0; i < sets_.size(); i += kMaxMembersCount) {
@@ -72,12 +93,12 @@ std::vector<std::string> Changes::Encode(const std::string& counters) && {
     std::move(deletes_.begin() + static_cast<std::ptrdiff_t>(i),
               deletes_.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
   }
-  for (auto& [where, members] : members_) {
+  for (auto& [command, key, members] : groups_) {
     for (size_t i = 0; i < members.size(); i += kMaxMembersCount) {
       const size_t end = std::min(members.size(), i + kMaxMembersCount);
       Append(out, 2 + end - i);
-      out.push_back(where.second);
-      out.push_back(where.first);
+      out.emplace_back(command);
+      out.push_back(key);
       std::move(members.begin() + static_cast<std::ptrdiff_t>(i),
                 members.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
     }
@@ -86,8 +107,8 @@ std::vector<std::string> Changes::Encode(const std::string& counters) && {
     Append(out, command.size());
     std::move(command.begin(), command.end(), std::back_inserter(out));
   }
-  for (const auto& [where, unused] : joins_) {
-    out.insert(out.end(), {"3", "JOIN", where.first, where.second});
+  for (const auto& [ring, tenant] : joins_) {
+    out.insert(out.end(), {"3", "JOIN", ring, tenant});
   }
   for (const auto& [field, delta] : counts_) {
     if (delta == 0) continue;

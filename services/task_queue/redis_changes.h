@@ -27,11 +27,12 @@ class Changes {
   // --- effects; sets and deletions first, then the others in the order of their first use
   void Set(std::string key, std::string value) { sets_.emplace_back(std::move(key), std::move(value)); }
   void Delete(std::string key) { deletes_.push_back(std::move(key)); }
-  // A command of the form `command key members...`: RPUSH, LPUSH, SADD, SREM, ZREM, HDEL.
-  void Add(std::string_view command, const std::string& key, std::string member);
+  // A command of the form `command key members...`: RPUSH, LPUSH, SADD, SREM, ZREM, HDEL. The
+  // command is a literal.
+  void Add(std::string_view command, std::string_view key, std::string member);
   void SortedAdd(std::string key, int64_t score, std::string member);
-  void Count(const std::string& field, int64_t delta) { counts_[field] += delta; }
-  void Join(const std::string& ring, const std::string& tenant) { joins_[{ring, tenant}]; }
+  void Count(std::string_view field, int64_t delta);
+  void Join(std::string_view ring, std::string_view tenant);
   void Command(std::vector<std::string> args) { commands_.push_back(std::move(args)); }
 
   // Who has a concurrency key after these changes, where they touch it; packed id, "" for nobody.
@@ -45,10 +46,16 @@ class Changes {
   int conditions_count_ = 0;
   std::vector<std::pair<std::string, std::string>> sets_;
   std::vector<std::string> deletes_;
-  // (key, command) -> members
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> members_;
-  std::map<std::string, int64_t> counts_;
-  std::map<std::pair<std::string, std::string>, char> joins_;
+  struct Group {
+    std::string_view command;  // a literal
+    std::string key;
+    std::vector<std::string> members;
+  };
+  // Few keys and many members is the usual case, for which looking through the last few groups is
+  // faster than any index; a step over many keys gets some of them twice, which is right too.
+  std::vector<Group> groups_;
+  std::map<std::string, int64_t, std::less<>> counts_;
+  std::vector<std::pair<std::string, std::string>> joins_;
   std::vector<std::vector<std::string>> commands_;
 };
 

@@ -1,6 +1,7 @@
 #include "services/task_queue/redis_codec.h"
 
 #include <algorithm>
+#include <array>
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
@@ -410,27 +411,36 @@ uint64_t ReadNumber(std::string_view bytes) {
   return value;
 }
 
+namespace {
+
+// Hex digit -> value, 0xff for other bytes.
+constexpr std::array<uint8_t, 256> kHexValues = [] {
+  std::array<uint8_t, 256> values{};
+  for (auto& value : values) value = 0xff;
+  for (int i = 0; i < 10; ++i) values[static_cast<size_t>('0' + i)] = static_cast<uint8_t>(i);
+  for (int i = 0; i < 6; ++i) values[static_cast<size_t>('a' + i)] = static_cast<uint8_t>(10 + i);
+  return values;
+}();
+
+}  // namespace
+
 std::string PackId(std::string_view uuid) {
-  if (uuid.size() != 36) return "";
-  std::string id;
-  id.reserve(kIdBytes);
-  int high = -1;
-  for (size_t i = 0; i < uuid.size(); ++i) {
-    const char c = uuid[i];
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      if (c != '-') return "";
-      continue;
-    }
-    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-    if (digit < 0) return "";
-    if (high < 0) {
-      high = digit;
-    } else {
-      id.push_back(static_cast<char>(high << 4 | digit));
-      high = -1;
-    }
+  // Where the pairs of digits of a UUID's text begin.
+  constexpr std::array<uint8_t, kIdBytes> kPairs = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                    19, 21, 24, 26, 28, 30, 32, 34};
+  if (uuid.size() != 36 || uuid[8] != '-' || uuid[13] != '-' || uuid[18] != '-' ||
+      uuid[23] != '-') {
+    return "";
   }
-  return id;
+  std::string id(kIdBytes, '\0');
+  uint8_t wrong = 0;
+  for (size_t i = 0; i < kIdBytes; ++i) {
+    const uint8_t high = kHexValues[static_cast<uint8_t>(uuid[kPairs[i]])];
+    const uint8_t low = kHexValues[static_cast<uint8_t>(uuid[kPairs[i] + 1])];
+    wrong |= high | low;
+    id[i] = static_cast<char>(high << 4 | (low & 15));
+  }
+  return wrong > 15 ? "" : id;
 }
 
 std::string UnpackId(std::string_view id) {
@@ -519,8 +529,7 @@ std::string EncodeLease(int64_t epoch, absl::Time at, bool limited, std::string_
   return out;
 }
 
-std::string EncodeLaneElement(const Stored& stored) {
-  const TaskRecord& task = stored.task;
+std::string EncodeLaneElement(const TaskRecord& task, uint32_t place) {
   std::string out = PackId(task.task_id);
   out.reserve(kLaneElementBytes);
   out += Number(static_cast<uint64_t>(task.version), 8);
@@ -528,7 +537,7 @@ std::string EncodeLaneElement(const Stored& stored) {
   out.push_back(static_cast<char>(task.attempt + 1));
   const bool expires = task.expires_at != absl::InfiniteFuture();
   out += Number(expires ? static_cast<uint64_t>(absl::ToUnixMillis(task.expires_at)) : 0, 6);
-  out += Number(stored.place, 4);
+  out += Number(place, 4);
   return out;
 }
 

@@ -74,30 +74,42 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
     for (const redis::Value& id : held->elements) ids.push_back(id.text);
     auto tasks = co_await shard->Read(std::move(ids));
     if (!tasks.ok()) co_return tasks.status();
-    for (const std::optional<Stored>& one : *tasks) {
+    std::vector<Stored> remembered;
+    for (std::optional<Stored>& one : *tasks) {
       if (!one || one->task.status != TaskStatus::kRunning || one->task.session_id != session) {
         continue;
       }
-      Remember(*one);
       found.held.push_back(one->task);
+      remembered.push_back(*std::move(one));
     }
+    Remember(std::move(remembered));
   }
   co_return found;
 }
 
 // --- what this server has leased
 
-void RedisTaskStore::Remember(const Stored& stored) {
+void RedisTaskStore::Remember(std::vector<Stored> leased) {
   sync::MutexLock lock(mu_);
-  next_overdue_ = std::min(next_overdue_, stored.task.attempt_deadline_at);
-  leased_[stored.task.task_id] = stored;
+  for (Stored& stored : leased) {
+    next_overdue_ = std::min(next_overdue_, stored.task.attempt_deadline_at);
+    Stored& kept = leased_[stored.task.task_id];
+    kept = std::move(stored);
+  }
 }
 
-std::optional<RedisTaskStore::Stored> RedisTaskStore::Remembered(const std::string& task_id) {
+bool RedisTaskStore::IsRemembered(const std::string& task_id) {
   sync::MutexLock lock(mu_);
-  auto it = leased_.find(task_id);
-  if (it == leased_.end()) return std::nullopt;
-  return it->second;
+  return leased_.contains(task_id);
+}
+
+std::optional<RedisTaskStore::Stored> RedisTaskStore::TakeLease(const LeaseKey& lease) {
+  sync::MutexLock lock(mu_);
+  auto it = leased_.find(lease.task_id);
+  if (it == leased_.end() || it->second.task.lease_epoch != lease.epoch) return std::nullopt;
+  std::optional<Stored> taken(std::move(it->second));
+  leased_.erase(it);
+  return taken;
 }
 
 void RedisTaskStore::ForgetLease(const std::string& task_id) {
@@ -144,14 +156,18 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
     if (reply->size() != 5) co_return UnexpectedReply("Reserve");
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
     const std::string lease = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
+    std::vector<Stored> remembered;
+    remembered.reserve(elements.size());
+    leased.reserve(leased.size() + elements.size());
     for (size_t i = 0; i < elements.size(); ++i) {
       auto stored = redis_codec::Decode(elements[i].text.substr(0, redis_codec::kIdBytes),
                                         (*reply)[3].elements[i].text,
                                         lease + (*reply)[4].elements[i].text);
       if (!stored.ok()) co_return stored.status();
       leased.push_back(stored->task);
-      Remember(*stored);
+      remembered.push_back(*std::move(stored));
     }
+    Remember(std::move(remembered));
     total += static_cast<int>(elements.size());
     // Only passed-over elements mean that there may be more.
     if ((*reply)[1].integer == 0) break;
@@ -232,7 +248,7 @@ Async<absl::Status> RedisTaskStore::Reconcile(const std::string& session_id, abs
     if (!held.ok()) co_return held.status();
     for (const redis::Value& id : held->elements) {
       const std::string uuid = redis_codec::UnpackId(id.text);
-      if (Remembered(uuid)) continue;
+      if (IsRemembered(uuid)) continue;
       auto released = co_await ReportOne({uuid, session_id, 0}, ReportKind::kRelease,
                                          [](Stored& stored, std::string& event) {
                                            absl::Status status = task_state::Release(stored.task);

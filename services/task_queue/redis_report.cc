@@ -74,7 +74,9 @@ Async<absl::StatusOr<Reported>> RedisTaskStore::ReportOne(LeaseKey lease, Report
   if (changed.ok()) {
     out.task = changed->after.task;
     if (kind == ReportKind::kNone) {
-      Remember(changed->after);
+      std::vector<Stored> one;
+      one.push_back(std::move(changed->after));
+      Remember(std::move(one));
       co_return out;
     }
     absl::Status after = co_await AfterChange(*shard, *changed, now, nullptr);
@@ -100,7 +102,8 @@ Async<absl::StatusOr<std::vector<Reported>>> RedisTaskStore::FinishBatch(
   for (size_t i = 0; i < requests.size(); ++i) {
     const FinishRequest& request = requests[i];
     RedisShard* shard = ShardOfTask(request.lease.task_id);
-    std::optional<Stored> stored = Remembered(request.lease.task_id);
+    // Taken, not copied: should the commit fail, the task is read again.
+    std::optional<Stored> stored = shard == nullptr ? std::nullopt : TakeLease(request.lease);
     const auto* success = std::get_if<task_state::Success>(&request.outcome);
     if (shard == nullptr || success == nullptr || !stored || !HoldsNothingElse(*stored) ||
         !task_state::CheckLease(stored->task, request.lease.session_id, request.lease.epoch).ok() ||
@@ -123,8 +126,6 @@ Async<absl::StatusOr<std::vector<Reported>>> RedisTaskStore::FinishBatch(
         rest.push_back(i);  // changed meanwhile: as it is now decides
       } else if (!stored[k].ok()) {
         co_return stored[k];
-      } else {
-        ForgetLease(requests[i].lease.task_id);
       }
     }
   }

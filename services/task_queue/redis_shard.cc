@@ -203,13 +203,12 @@ void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks,
 
 // --- from records to keys
 
-RedisShard::LanePlace RedisShard::PlaceOf(const Stored& stored) const {
-  const TaskRecord& task = stored.task;
+RedisShard::LanePlace RedisShard::PlaceOf(const TaskRecord& task, uint32_t place) const {
   std::string tenant = TenantKeyOf(task);
   std::string lane = absl::StrCat(prefix_, "l:", static_cast<int>(task.priority), ":",
                                   task.task_type, ":", tenant);
   return {std::move(lane), absl::StrCat(prefix_, "r:", task.task_type), std::move(tenant),
-          redis_codec::EncodeLaneElement(stored)};
+          redis_codec::EncodeLaneElement(task, place)};
 }
 
 void RedisShard::PutInLane(const LanePlace& place, bool front, Changes& changes) const {
@@ -218,9 +217,7 @@ void RedisShard::PutInLane(const LanePlace& place, bool front, Changes& changes)
 }
 
 PlainSubmit RedisShard::Plain(const TaskRecord& task) const {
-  Stored stored;
-  stored.task = task;
-  LanePlace place = PlaceOf(stored);
+  LanePlace place = PlaceOf(task, 0);
   return {place.element.substr(0, redis_codec::kIdBytes),
           redis_codec::EncodeBody(task),
           std::move(place.lane),
@@ -310,7 +307,7 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
   if (!event.empty()) changes.Add("RPUSH", Key("o"), redis_codec::EncodeEvent(event, after));
 
   if (task.concurrency_key.empty()) {
-    if (is_pending) PutInLane(PlaceOf(after), was_running, changes);
+    if (is_pending) PutInLane(PlaceOf(task, after.place), was_running, changes);
     co_return absl::OkStatus();
   }
   if (is_pending) co_return co_await TakeKey(after, was_running, changes);
@@ -328,7 +325,7 @@ Async<absl::Status> RedisShard::TakeKey(const Stored& stored, bool front, Change
   const std::string key = Key("c:" + name);
   auto holder = co_await Command({"GET", key});
   if (!holder.ok()) co_return holder.status();
-  const LanePlace place = PlaceOf(stored);
+  const LanePlace place = PlaceOf(stored.task, stored.place);
   changes.RequireValue(key, holder->text);
   auto [has, first] = changes.key_holders.try_emplace(key, holder->text);
   if (has->second.empty() || has->second == id) {
@@ -366,7 +363,7 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
     if (!read.ok()) co_return read.status();
     const auto& waiting = (*read)[0];
     if (waiting && waiting->task.status == TaskStatus::kPending &&
-        redis_codec::EncodeLaneElement(*waiting) == element) {
+        redis_codec::EncodeLaneElement(waiting->task, waiting->place) == element) {
       std::string_view rest = text.substr(redis_codec::kLaneElementBytes);
       const size_t lane = redis_codec::ReadNumber(rest.substr(0, 2));
       const size_t ring = redis_codec::ReadNumber(rest.substr(2 + lane, 2));

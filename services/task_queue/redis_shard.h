@@ -118,7 +118,7 @@ class RedisShard {
   struct LanePlace {
     std::string lane, ring, tenant, element;
   };
-  LanePlace PlaceOf(const Stored& stored) const;
+  LanePlace PlaceOf(const TaskRecord& task, uint32_t place) const;
   void PutInLane(const LanePlace& place, bool front, Changes& changes) const;
   std::string ConcurrencyKey(const TaskRecord& task) const;
   Async<absl::Status> TakeKey(const Stored& task, bool front, Changes& changes);

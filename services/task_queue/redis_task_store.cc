@@ -73,14 +73,15 @@ RedisShard& RedisTaskStore::ShardOf(std::string_view owner, std::string_view ten
   return *shards_[XXH3_64bits(key.data(), key.size()) % shards_.size()];
 }
 
-RedisShard* RedisTaskStore::ShardOfPacked(std::string_view id) const {
-  if (id.size() != redis_codec::kIdBytes) return nullptr;
-  const size_t number = redis_codec::ReadNumber(id.substr(14));
-  return number < shards_.size() ? shards_[number].get() : nullptr;
-}
-
 RedisShard* RedisTaskStore::ShardOfTask(std::string_view task_id) const {
-  return ShardOfPacked(redis_codec::PackId(task_id));
+  if (task_id.size() != 36) return nullptr;
+  size_t number = 0;
+  for (const char c : task_id.substr(32)) {
+    const int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    if (digit < 0) return nullptr;
+    number = number << 4 | static_cast<size_t>(digit);
+  }
+  return number < shards_.size() ? shards_[number].get() : nullptr;
 }
 
 // --- reads

@@ -108,7 +108,6 @@ class RedisTaskStore final : public TaskStore {
   RedisShard& ShardOf(std::string_view owner, std::string_view tenant) const;
   // Null for an id that is none of this store's.
   RedisShard* ShardOfTask(std::string_view task_id) const;
-  RedisShard* ShardOfPacked(std::string_view id) const;
 
   // --- submit (redis_submit.cc)
   Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitTogether(
@@ -129,8 +128,10 @@ class RedisTaskStore final : public TaskStore {
   Async<absl::Status> Reconcile(const std::string& session_id, absl::Time now);
   Async<absl::StatusOr<std::vector<int>>> Permits(const std::string& session_id, absl::Time now,
                                                   std::vector<std::string> args);
-  void Remember(const Stored& stored);
-  std::optional<Stored> Remembered(const std::string& task_id);
+  void Remember(std::vector<Stored> leased);
+  bool IsRemembered(const std::string& task_id);
+  // What is remembered of this lease, which is forgotten by it.
+  std::optional<Stored> TakeLease(const LeaseKey& lease);
   void ForgetLease(const std::string& task_id);
 
   // --- reports (redis_report.cc)
