@@ -1,6 +1,7 @@
 #include "services/task_queue/args_cipher.h"
 
 #include "absl/strings/escaping.h"
+#include "libs/logging/log_sink.h"
 #include "services/task_queue/engine_fixture.h"
 
 namespace slipstream::task_queue {
@@ -128,8 +129,11 @@ class SensitiveTaskTest : public EngineFixture {
   }
 
   const std::unique_ptr<ArgsCipher> cipher_ = ArgsCipher::CreateForMemory(random_);
+  const std::shared_ptr<logging::CapturedLog> log_ = std::make_shared<logging::CapturedLog>();
+  const logging::Logger logger_ =
+      logging::Logger::ToSink(log_, clock_, {.level = logging::Level::kDebug, .synchronous = true});
   WorkerSessions sealed_sessions_{
-      {store_, clock_, random_, registry_, figures_, signals_, logging::Logger(), cipher_.get()},
+      {store_, clock_, random_, registry_, figures_, signals_, logger_, cipher_.get()},
       WorkerTimes{}};
   TaskQueueEngine sealed_engine_{{store_, clock_, random_, registry_, figures_, signals_,
                                   sealed_sessions_, nullptr, "", cipher_.get()},
@@ -143,7 +147,7 @@ TEST_F(SensitiveTaskTest, WithoutAKeyTheTypeIsRefusedWithWhatToSet) {
   EXPECT_THAT(std::string(refused.message()), HasSubstr("task_queue.sensitive_args_key"));
 }
 
-TEST_F(SensitiveTaskTest, ThePlainTextIsInNoRecordAndNoEventAndReachesTheWorker) {
+TEST_F(SensitiveTaskTest, ThePlainTextIsInNoRecordEventOrLogAndReachesTheWorker) {
   const auto task = Await(sealed_engine_.Submit(alice_, Login()));
   ASSERT_TRUE(task.ok()) << task.status();
   EXPECT_EQ(Await(sealed_engine_.Submit(alice_, Login()))->task_id, task->task_id);
@@ -157,6 +161,8 @@ TEST_F(SensitiveTaskTest, ThePlainTextIsInNoRecordAndNoEventAndReachesTheWorker)
   for (const OutboxEntry& entry : entries) {
     EXPECT_EQ(entry.task.args, nullptr);
   }
+  EXPECT_TRUE(log_->Contains({"worker connected"}));
+  EXPECT_FALSE(log_->Contains({kSecret}));
 }
 
 TEST_F(SensitiveTaskTest, WithoutTheKeyATaskFailsItsAttemptAndNeverReachesAWorkerSealed) {
