@@ -102,6 +102,8 @@ class NotificationDouble final : public service::Module,
 inline std::unique_ptr<grpc::ClientContext> CallAs(const std::string& token) {
   auto context = std::make_unique<grpc::ClientContext>();
   if (!token.empty()) context->AddMetadata("authorization", "Bearer " + token);
+  // A server that has just started may need a second try to connect.
+  context->set_wait_for_ready(true);
   // A hang fails the test and not the machine.
   context->set_deadline(absl::ToChronoTime(clock::SystemClock().Now() + absl::Seconds(30)));
   return context;

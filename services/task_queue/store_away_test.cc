@@ -134,6 +134,27 @@ TEST_F(StoreAwayTest, AWorkerThatComesBackMeanwhileIsToldToTryAgainAndKeepsItsSe
   EXPECT_TRUE(Await(server_.sessions.Connect(hello, again))->resumed);
 }
 
+// Its own workers are safe by then, but those of the others may not have noticed yet.
+TEST_F(StoreAwayTest, TheServerThatIsBackFirstDoesNotSweepBeforeTheOthersAreBack) {
+  ServerDouble other(common_, clock_, random_);
+  const std::string session = other.Connect(sink_);
+  const std::string id = other.Submit()->task_id;
+  other.Dispatch();
+  server_.store.away = other.store.away = true;
+  for (int i = 0; i < 10; ++i) {
+    Pass(absl::Seconds(1));
+    other.Tick();
+    EXPECT_TRUE(Await(other.sessions.Heartbeat(session)).ok());
+  }
+  server_.store.away = other.store.away = false;
+  Pass(absl::Milliseconds(500));
+  EXPECT_EQ(server_.StatusOf(id), TaskStatus::kRunning);
+  other.Tick();
+  Pass(absl::Seconds(2));
+  EXPECT_EQ(server_.StatusOf(id), TaskStatus::kRunning);
+  EXPECT_TRUE(other.Succeed(session, sink_->assigned[0]).ok());
+}
+
 TEST_F(StoreAwayTest, FiguresSayDegradedAndWhatIsKnownHere) {
   server_.Connect(sink_);
   server_.store.away = true;

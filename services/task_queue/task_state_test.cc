@@ -34,7 +34,7 @@ TEST(TaskState, AllowsExactlyTheseTransitions) {
       {S::kPending, S::kCancelled}, {S::kPending, S::kExpired},     {S::kRunning, S::kSucceeded},
       {S::kRunning, S::kFailed},    {S::kRunning, S::kCancelled},   {S::kRunning, S::kScheduled},
       {S::kRunning, S::kPending},   {S::kFailed, S::kPending},      {S::kCancelled, S::kPending},
-      {S::kExpired, S::kPending},
+      {S::kExpired, S::kPending},   {S::kPending, S::kScheduled},
   };
   for (int from = 1; from < kTaskStatusCount; ++from) {
     for (int to = 1; to < kTaskStatusCount; ++to) {
@@ -55,6 +55,45 @@ TEST(TaskState, ARefusedChangeLeavesTheRecordUntouched) {
   EXPECT_FALSE(Expire(task, kNow).ok());
   EXPECT_EQ(task.status, TaskStatus::kSucceeded);
   EXPECT_EQ(task.version, version);
+}
+
+TEST(TaskState, ATaskWaitsForAllItDependsOnAndEachCountsOnce) {
+  NewTask task;
+  task.task_id = "t";
+  TaskRecord join = Create(task, kNow, {"a", "b"});
+  EXPECT_EQ(join.status, TaskStatus::kScheduled);
+  EXPECT_EQ(NextDeadline(join), absl::InfiniteFuture());
+  EXPECT_FALSE(DependencySucceeded(join, "c", kNow));
+  EXPECT_TRUE(DependencySucceeded(join, "a", kNow));
+  EXPECT_FALSE(DependencySucceeded(join, "a", kNow)) << "told twice";
+  EXPECT_EQ(join.status, TaskStatus::kScheduled);
+  EXPECT_TRUE(DependencySucceeded(join, "b", kNow + absl::Seconds(5)));
+  EXPECT_EQ(join.status, TaskStatus::kPending);
+  EXPECT_EQ(join.ready_at, kNow + absl::Seconds(5));
+  EXPECT_FALSE(DependencyFailed(join, "a", kNow).ok()) << "it no longer waits for that one";
+}
+
+TEST(TaskState, AFailedDependencyCancelsWhoWaitsForIt) {
+  NewTask task;
+  task.task_id = "t";
+  TaskRecord waits = Create(task, kNow, {"a"});
+  EXPECT_FALSE(DependencyFailed(waits, "b", kNow).ok());
+  ASSERT_TRUE(DependencyFailed(waits, "a", kNow).ok());
+  EXPECT_EQ(waits.status, TaskStatus::kCancelled);
+  EXPECT_EQ(waits.error->reason, kDependencyFailed);
+}
+
+TEST(TaskState, ADebounceMovesAWaitingTaskAndNoOther) {
+  TaskRecord task = Pending();
+  NewTask newer;
+  newer.args = MakeBytes("newer");
+  newer.run_at = kNow + absl::Seconds(10);
+  ASSERT_TRUE(Debounce(task, newer, kNow).ok());
+  EXPECT_EQ(task.status, TaskStatus::kScheduled);
+  EXPECT_EQ(task.ready_at, *newer.run_at);
+  EXPECT_EQ(*task.args, "newer");
+  TaskRecord running = Running();
+  EXPECT_FALSE(Debounce(running, newer, kNow).ok());
 }
 
 TEST(TaskState, EachChangeIsRefusedFromAWrongState) {
