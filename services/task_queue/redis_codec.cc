@@ -541,6 +541,10 @@ std::string EncodeLaneElement(const TaskRecord& task, uint32_t place) {
   return out;
 }
 
+uint32_t PlaceOfLaneElement(std::string_view element) {
+  return static_cast<uint32_t>(ReadNumber(element.substr(kLaneElementBytes - 4, 4)));
+}
+
 // --- the outbox
 
 std::string EncodeEvent(std::string_view type, const Stored& stored) {

@@ -57,6 +57,7 @@ std::string FenceOf(const TaskRecord& task);
 absl::StatusOr<Stored> Decode(std::string_view id, std::string_view body, std::string_view state);
 
 std::string EncodeLaneElement(const TaskRecord& task, uint32_t place);
+uint32_t PlaceOfLaneElement(std::string_view element);
 
 // The value of x while leased, before the state that was there.
 std::string EncodeLease(int64_t epoch, absl::Time at, bool limited, std::string_view session_id);

@@ -362,8 +362,9 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
     auto read = co_await Read({element.substr(0, redis_codec::kIdBytes)});
     if (!read.ok()) co_return read.status();
     const auto& waiting = (*read)[0];
+    // By its place, as in a lane: the version has changed when others came to depend on it.
     if (waiting && waiting->task.status == TaskStatus::kPending &&
-        redis_codec::EncodeLaneElement(waiting->task, waiting->place) == element) {
+        redis_codec::PlaceOfLaneElement(element) == waiting->place) {
       std::string_view rest = text.substr(redis_codec::kLaneElementBytes);
       const size_t lane = redis_codec::ReadNumber(rest.substr(0, 2));
       const size_t ring = redis_codec::ReadNumber(rest.substr(2 + lane, 2));

@@ -105,6 +105,27 @@ TEST_P(TaskStoreContract, AParkedTaskThatEndsLeavesItsPlaceToTheNext) {
   EXPECT_EQ(stats.by_status[static_cast<size_t>(TaskStatus::kPending)], 0);
 }
 
+TEST_P(TaskStoreContract, AParkedTaskThatAnotherComesToDependOnStartsInItsTurn) {
+  for (const char* id : {"t0", "t1"}) {
+    NewTask task = Make(id);
+    task.concurrency_key = "k";
+    ASSERT_TRUE(Submit(task).ok());
+    now_ += absl::Milliseconds(1);
+  }
+  NewTask dependent = Make("after t1");
+  dependent.depends_on = {"t1"};
+  ASSERT_TRUE(Submit(dependent).ok());
+  Open("s1");
+  const auto first = Lease("s1", 10);
+  ASSERT_THAT(Ids(first), testing::ElementsAre("t0"));
+  ASSERT_TRUE(Succeed(KeyOf(first[0])).status.ok());
+  const auto second = Lease("s1", 10);
+  ASSERT_THAT(Ids(second), testing::ElementsAre("t1"));
+  ASSERT_TRUE(Succeed(KeyOf(second[0])).status.ok());
+  SweepAll();
+  EXPECT_THAT(Ids(Lease("s1", 10)), testing::ElementsAre("after t1"));
+}
+
 TEST_P(TaskStoreContract, NoMoreOfATypeRunThanItAllowsOverAllSessions) {
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(Submit(Make(absl::StrCat(i))).ok());
   NewTask other = Make("other");
