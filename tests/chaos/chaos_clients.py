@@ -92,15 +92,17 @@ class Submitter(threading.Thread):
         self.numbers, self.allowed, self.until = numbers, allowed, until
         self.acknowledged: dict[str, int] = {}  # task id -> number
         self.repeated_calls = 0
+        self.last_acknowledged = ""
         self.failure = ""
         self.stopping = False
+        self.requests: dict[int, object] = {}  # not acknowledged yet
 
     def run(self) -> None:
         try:
             waiting = list(self.numbers)
             done = 0
             while done < len(waiting) and not self.stopping:
-                if done / len(waiting) > self.allowed():
+                if done > self.allowed() * len(waiting):
                     time.sleep(0.01)
                     continue
                 bulk = waiting[done:done + self.caller.rng.choice([1, 20, BULK_COUNT])]
@@ -110,6 +112,12 @@ class Submitter(threading.Thread):
             self.failure = f"{type(error).__name__}: {error}"
 
     def _request(self, number: int):
+        """The same each time: another request with this id would be refused."""
+        if number not in self.requests:
+            self.requests[number] = self._make(number)
+        return self.requests[number]
+
+    def _make(self, number: int):
         pick = random.Random(f"{self.seed}/{number}")
         long = pick.random() < 0.1
         request = pb.SubmitTaskRequest(
@@ -120,6 +128,14 @@ class Submitter(threading.Thread):
         request.args["ms"] = pick.randint(300, 2000) if long else pick.randint(0, 20)
         if pick.random() < 0.02:
             request.delay_ms = pick.randint(100, 3000)
+        # Those whose end changes more than themselves.
+        kind = pick.random()
+        if kind < 0.05:
+            request.concurrency_key = f"key{pick.randrange(40)}"
+        elif kind < 0.1:
+            request.task_type = "chaos_limited"
+        elif kind < 0.15 and self.last_acknowledged:
+            request.depends_on.append(self.last_acknowledged)
         return request
 
     def _submit(self, bulk: list[int]) -> None:
@@ -143,6 +159,8 @@ class Submitter(threading.Thread):
             bulk = again
 
     def _take(self, task, number: int) -> None:
+        self.last_acknowledged = task.task_id
+        self.requests.pop(number, None)
         if self.acknowledged.setdefault(task.task_id, number) != number:
             raise RuntimeError(f"{task.task_id} was given to tasks {number} and "
                                f"{self.acknowledged[task.task_id]}")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import tokens
-from bench_processes import SECRET, as_flags, redis_cli
+from bench_processes import SECRET, as_flags
 from suite import binary, pick_ports
 
 HERE = Path(__file__).resolve().parent
@@ -86,7 +86,9 @@ class Redis(Process):
         return command
 
     def ask(self, *command: str) -> str:
-        return redis_cli(self.port, *command)
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True,
+                              text=True, errors="replace", timeout=60)
+        return done.stdout.strip()
 
     def wait_ready(self, timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
@@ -208,6 +210,7 @@ class Fleet:
         addresses = [server.address for server in self.servers]
         self.workers = [
             Worker(f"worker{i}", self.folder, slots=slots, ledger_port=ledger,
+                   limited_type="chaos_limited",
                    token=self.token("chaos-worker", "service"),
                    address=",".join(addresses[i % servers:] + addresses[:i % servers]))
             for i in range(workers)]

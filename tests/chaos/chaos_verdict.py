@@ -112,6 +112,7 @@ def check_starts(verdict: Verdict, starts: dict, kills: list[Kill],
                  away_ns: list[tuple[int, int]], max_p99_s: float) -> dict:
     killed = {kill.worker: kill.at_ns for kill in kills}
     taken_up, without_outage = [], []
+    slowest: dict[str, float] = defaultdict(float)
     for task_id, runs in starts.items():
         epochs = defaultdict(set)
         for _, epoch, worker in runs:
@@ -123,15 +124,18 @@ def check_starts(verdict: Verdict, starts: dict, kills: list[Kill],
             at_ns = killed.get(worker)
             if at_ns is None or again_ns < at_ns:
                 continue
-            taken_up.append((again_ns - at_ns) / 1e9)
             # Nothing can be taken up while Redis is not there.
-            if not any(begin < again_ns and end > at_ns for begin, end in away_ns):
-                without_outage.append(taken_up[-1])
+            away = sum(max(0, min(end, again_ns) - max(begin, at_ns)) for begin, end in away_ns)
+            taken_up.append((again_ns - at_ns) / 1e9)
+            without_outage.append((again_ns - at_ns - away) / 1e9)
+            slowest[worker] = max(slowest[worker], without_outage[-1])
     result = {"run_again_after_kill_s": figures(taken_up),
-              "run_again_while_redis_was_there_s": figures(without_outage)}
-    if result["run_again_after_kill_s"]["p99"] > max_p99_s:
-        verdict.violation("slow takeover", f"{result['run_again_after_kill_s']}, allowed "
-                          f"{max_p99_s} s")
+              "run_again_less_redis_away_s": figures(without_outage),
+              "slowest_to_run_again_s": {
+                  worker: round(seconds, 3) for worker, seconds in
+                  sorted(slowest.items(), key=lambda one: -one[1])[:MAX_SHOWN]}}
+    if result["run_again_less_redis_away_s"]["p99"] > max_p99_s:
+        verdict.violation("slow takeover", f"{result}, allowed {max_p99_s} s")
     return result
 
 
@@ -147,6 +151,14 @@ def check_redis(verdict: Verdict, fleet: Fleet, tasks: int, cancelled: int) -> d
     held = redis.ask("--scan", "--pattern", "slipstream{0}:h:*").split()
     if held:
         verdict.violation("left over", f"sessions still hold tasks: {held}")
+    for pattern, what in (("c:*", "held concurrency keys"), ("cq:*", "tasks parked for a key"),
+                          ("d:*", "dependents"), ("fl", "ended tasks to tell of")):
+        keys = redis.ask("--scan", "--pattern", "slipstream{0}:" + pattern).split()
+        if keys:
+            verdict.violation("left over", f"{what}: {keys[:MAX_SHOWN]}")
+    permits = [int(value) for value in redis.ask("hvals", "slipstream{0}:pt").split()]
+    if any(permits):
+        verdict.violation("left over", f"permits of ended tasks: {permits}")
     lanes = redis.ask("--scan", "--pattern", "slipstream{0}:l:*").split()
     return {"counters": {name: value for name, value in counters.items() if value},
             "lanes_left": len(lanes)}

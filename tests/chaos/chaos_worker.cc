@@ -41,6 +41,7 @@ ABSL_FLAG(std::vector<std::string>, address, {}, "servers, one after the other w
 ABSL_FLAG(std::string, token, "", "bearer token of the streams");
 ABSL_FLAG(std::string, name, "chaos", "name of this worker");
 ABSL_FLAG(std::string, type, "chaos", "task type");
+ABSL_FLAG(std::string, limited_type, "", "another task type, of which few may run at once");
 ABSL_FLAG(int, slots, 16, "tasks at once");
 ABSL_FLAG(int, ledger_port, 0, "port of the effect ledger; 0: tasks are held until cancelled");
 ABSL_FLAG(std::string, log, "", "file for what happens");
@@ -51,6 +52,8 @@ namespace {
 using worker_client::TaskArgs;
 using worker_client::TaskContext;
 using worker_client::TaskResult;
+
+constexpr int kLimitedCount = 12;
 
 // FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
 std::string Checksum(std::string_view data) {
@@ -135,7 +138,13 @@ class ChaosWorker {
     options.logger = logging::Logger::ToFd(2, clock_, {});
     options.name = absl::GetFlag(FLAGS_name);
     options.slots = absl::GetFlag(FLAGS_slots);
-    options.tasks = {std::move(task)};
+    if (const std::string limited = absl::GetFlag(FLAGS_limited_type); !limited.empty()) {
+      worker_client::TaskRegistration another = task;
+      another.type.set_name(limited);
+      another.type.set_max_running_count(kLimitedCount);
+      options.tasks.push_back(std::move(another));
+    }
+    options.tasks.push_back(std::move(task));
     auto made = worker_client::Worker::Create(std::move(options), Streams());
     if (!made.ok()) {
       std::fprintf(stderr, "%s\n", made.status().ToString().c_str());
@@ -157,12 +166,12 @@ class ChaosWorker {
   static worker_client::StreamFactory Streams() {
     std::vector<worker_client::StreamFactory> servers;
     for (const std::string& address : absl::GetFlag(FLAGS_address)) {
-      servers.push_back(worker_client::GrpcStreams(
-          rpc::MakeChannel(address), []() -> absl::StatusOr<rpc::CallOptions> {
-            rpc::CallOptions call;
-            call.bearer_token = absl::GetFlag(FLAGS_token);
-            return call;
-          }));
+      servers.push_back(worker_client::GrpcStreams(rpc::MakeChannel(address),
+                                                   []() -> absl::StatusOr<rpc::CallOptions> {
+                                                     rpc::CallOptions call;
+                                                     call.bearer_token = absl::GetFlag(FLAGS_token);
+                                                     return call;
+                                                   }));
     }
     return [servers = std::move(servers), next = size_t{0}]() mutable {
       return servers[next++ % servers.size()]();

@@ -32,8 +32,9 @@ SLOTS = 16
 MAX_TAKEOVER_P99_S = 5.0
 MAX_CANCEL_P99_S = 0.1
 STUCK_S = 60
-# How far the clients are ahead of the next fault.
-AHEAD = 0.02
+# How far the clients may be ahead of the next fault, and of the workers: a few times the slots.
+AHEAD_PART = 0.02
+AHEAD_COUNT = 300
 
 
 class Run:
@@ -123,12 +124,18 @@ class Run:
             worker.start()
         self._wait_for_type(fleet)
         submitters = []
+        progress = {"done": 0}
+
+        def allowed() -> float:
+            return min(faults.next_part() + AHEAD_PART,
+                       (progress["done"] + AHEAD_COUNT) / options.tasks)
+
         users = chaos_clients.USERS
         for i, user in enumerate(users):
             numbers = range(options.tasks * i // len(users), options.tasks * (i + 1) // len(users))
             submitters.append(chaos_clients.Submitter(
                 self.caller(fleet, user), user, self.seed, numbers,
-                lambda: max(faults.next_part() + AHEAD, 600 / options.tasks), self.until))
+                allowed, self.until))
         for submitter in submitters:
             submitter.start()
         done = moved_at_done = 0
@@ -142,6 +149,7 @@ class Run:
                     raise ChaosError(f"a client gave up: {failures}")
                 now = time.monotonic()
                 done, refused = fleet.ledger.counts()
+                progress["done"] = done
                 if done > moved_at_done:
                     moved_at_done, moved_at = done, now
                 if now > moved_at + STUCK_S and done < options.tasks:

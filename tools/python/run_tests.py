@@ -129,8 +129,8 @@ def cpp() -> Count:
 
 
 def binaries() -> Count:
-    return _single("bazel build //services/... //tests/bench/...",
-                   _bazel("build", "//services/...", "//tests/bench/..."))
+    return _single("bazel build //services/... //tests/bench/... //tests/chaos/...",
+                   _bazel("build", "//services/...", "//tests/bench/...", "//tests/chaos/..."))
 
 
 def _script_count(name: str, code: int, output: str) -> Count:
@@ -193,6 +193,7 @@ def charts() -> Count:
 def integration() -> Count:
     count = _scripts("tests/integration", "*_test.py", "*_test.mjs")
     count.add(_scripts("tests/bench", "*_test.py"))  # that the benchmarks run
+    count.add(_scripts("tests/chaos", "*_test.py"))  # the short form of tests/chaos/queue_chaos.py
     return count
 
 
@@ -220,8 +221,9 @@ def sanitizers() -> Count:
                              check=True).stdout.split()
     count.add(_bazel_test(["--config=tsan"], targets))
     # The suite itself, instrumented, under the same tests from outside.
-    count.add(_single("bazel build --config=asan-ubsan //services/...",
-                      _bazel("build", "--config=asan-ubsan", "//services/...")))
+    programs = ["//services/...", "//tests/bench/...", "//tests/chaos/..."]
+    count.add(_single(f"bazel build --config=asan-ubsan {' '.join(programs)}",
+                      _bazel("build", "--config=asan-ubsan", *programs)))
     folder = subprocess.run(["bazel", "info", "bazel-bin", "--config=asan-ubsan"], cwd=ROOT,
                             text=True, capture_output=True, check=True).stdout.strip()
     os.environ["SLIP_BIN_DIR"] = folder + "/services"
