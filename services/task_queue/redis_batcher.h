@@ -1,7 +1,7 @@
 // Batcher: group commit. What callers hand in while a call is under way travels as the next one.
 //
-// A caller's items stay together and are answered together, in order. At most kMaxInFlightCount
-// calls are under way, so that Redis is never idle while the next batch is made.
+// A caller's items stay together and are answered together, in order. One call under way makes the
+// largest batches; two keep Redis from being idle while the next one is made.
 //
 // Thread safety: Add from any thread. `run` and the answers are called under no lock.
 #ifndef SERVICES_TASK_QUEUE_REDIS_BATCHER_H_
@@ -19,19 +19,20 @@ namespace slipstream::task_queue {
 template <class Item, class Result>
 class Batcher {
  public:
-  static constexpr int kMaxInFlightCount = 2;
-
   using Answer = std::function<void(std::vector<Result>)>;
   // Runs one batch and calls `done` once, with one result per item; from any thread.
   using Run = std::function<void(std::vector<Item>, Answer done)>;
 
-  Batcher(size_t max_items_count, Run run) : max_items_count_(max_items_count), run_(std::move(run)) {}
+  Batcher(size_t max_items_count, int max_in_flight_count, Run run)
+      : max_items_count_(max_items_count),
+        max_in_flight_count_(max_in_flight_count),
+        run_(std::move(run)) {}
 
   void Add(std::vector<Item> items, Answer answer) {
     {
       sync::MutexLock lock(mu_);
       waiting_.push_back({std::move(items), std::move(answer)});
-      if (in_flight_ >= kMaxInFlightCount) return;
+      if (in_flight_ >= max_in_flight_count_) return;
       ++in_flight_;
     }
     Next();
@@ -78,6 +79,7 @@ class Batcher {
   }
 
   const size_t max_items_count_;
+  const int max_in_flight_count_;
   const Run run_;
   sync::Mutex mu_;
   std::deque<Group> waiting_ ABSL_GUARDED_BY(mu_);

@@ -54,10 +54,10 @@ RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_ta
     : client_(client),
       prefix_(std::move(prefix)),
       max_tasks_count_(max_tasks_count),
-      submits_(kMaxBatchCount, [this](auto tasks, auto done) {
+      submits_(kMaxBatchCount, 1, [this](auto tasks, auto done) {
         RunSubmit(std::move(tasks), std::move(done));
       }),
-      successes_(kMaxBatchCount, [this](auto tasks, auto done) {
+      successes_(kMaxBatchCount, 2, [this](auto tasks, auto done) {
         RunSucceed(std::move(tasks), std::move(done));
       }) {}
 

@@ -58,7 +58,8 @@ struct RedisTaskStore::BatchPlan {
 
 Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> RedisTaskStore::SubmitBatch(
     std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) {
-  std::vector<absl::StatusOr<Submitted>> results(tasks.size(), absl::UnknownError("not run"));
+  std::vector<absl::StatusOr<Submitted>> results;
+  results.reserve(tasks.size());
   const bool all_plain =
       std::all_of(tasks.begin(), tasks.end(), [&](const NewTask& task) { return IsPlain(task, now); });
   if (all_or_nothing && !all_plain) co_return co_await SubmitTogether(tasks, now);
@@ -68,7 +69,7 @@ Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> RedisTaskStore::Su
       const NewTask task = Resolve(tasks[begin], same_as);
       auto one = co_await SubmitTogether({&task, 1}, now);
       if (!one.ok()) co_return one.status();
-      results[begin] = std::move((*one)[0]);
+      results.push_back(std::move((*one)[0]));
       if (results[begin].ok()) same_as[task.task_id] = results[begin]->task.task_id;
       ++begin;
       continue;
@@ -82,7 +83,7 @@ Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> RedisTaskStore::Su
       Submitted submitted;
       submitted.task = task_state::Create(tasks[end], now);
       plain.push_back(shard.Plain(submitted.task));
-      results[end] = std::move(submitted);
+      results.emplace_back(std::move(submitted));
     }
     const std::vector<absl::Status> stored = co_await shard.Submit(std::move(plain));
     for (size_t i = begin; i < end; ++i) {

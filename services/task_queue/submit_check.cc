@@ -113,21 +113,21 @@ absl::StatusOr<NewTask> CheckSubmit(const Caller& caller, const SubmitSpec& spec
   const v1::TaskType& type = (*known)->type;
   if (absl::Status bounds = CheckBounds(spec, now); !bounds.ok()) return bounds;
 
-  std::string args = SerializeDeterministically(spec.args);
+  std::string args = SerializeDeterministically(spec.Args());
   if (static_cast<int64_t>(args.size()) > limits.max_args_bytes) {
     return status::FieldError(
         "args", absl::StrCat("has ", args.size(), " bytes; at most ", limits.max_args_bytes,
                              " are allowed, upload larger input as an artifact"));
   }
-  const auto violations = (*known)->schema.Check(spec.args);
+  const auto violations = (*known)->schema.Check(spec.Args());
   if (!violations.empty()) return status::FieldErrors(violations);
-  if (UsesSealedField(spec.args, args)) {
+  if (UsesSealedField(spec.Args(), args)) {
     return status::FieldError("args", absl::StrCat("may not use the name ", kSealedField));
   }
   std::string fingerprint = spec.fingerprint;
   if ((*known)->sensitive) {
     if (cipher == nullptr) return KeyMissing(type.name());
-    google::protobuf::Struct sealed = spec.args;
+    google::protobuf::Struct sealed = spec.Args();
     absl::Status done =
         cipher->Seal((*known)->schema, {caller.user, caller.tenant, type.name()}, sealed);
     if (!done.ok()) return done;

@@ -26,6 +26,9 @@ class ArgsCipher;
 struct SubmitSpec {
   std::string task_type;
   google::protobuf::Struct args;
+  // Instead of `args`, when they are somewhere that outlives the submit: not worth a copy.
+  const google::protobuf::Struct* borrowed_args = nullptr;
+  const google::protobuf::Struct& Args() const { return borrowed_args ? *borrowed_args : args; }
   int priority = 0;
   std::string request_id;
   std::string fingerprint;  // of the whole content but the request id

@@ -198,7 +198,7 @@ void ToProto(const QueueReport& report, absl::Time now, const std::string& task_
 SubmitSpec FromProto(const v1::SubmitTaskRequest& request) {
   SubmitSpec spec;
   spec.task_type = request.task_type();
-  spec.args = request.args();
+  spec.borrowed_args = &request.args();
   spec.priority = request.priority();
   spec.request_id = request.request_id();
   if (!request.request_id().empty()) spec.fingerprint = Fingerprint(request);

@@ -28,6 +28,7 @@ v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task);
 void ToProto(const QueueReport& report, absl::Time now, const std::string& task_type, bool admin,
              v1::QueueStats* out);
 
+// Its arguments stay in the request, which outlives the spec.
 SubmitSpec FromProto(const v1::SubmitTaskRequest& request);
 Hello FromProto(const v1::WorkRequest::Hello& hello, std::string user);
 TaskUsage FromProto(const v1::TaskUsage& usage);

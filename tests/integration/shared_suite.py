@@ -39,15 +39,18 @@ def long_document(paragraphs: int = 220) -> str:
 class SharedSuite:
     """Settings are those of Suite. Tests use the attributes; unittest calls start and stop."""
 
-    def __init__(self, split: bool = False, settings: dict | None = None):
+    def __init__(self, split: bool = False, settings: dict | None = None,
+                 environment: dict[str, str] | None = None):
         self.split, self.settings = split, settings or {}
+        self.environment = environment or {}
         # Ended by tests on purpose: their exit codes are the tests' business.
         self.ended_by_test: set[str] = set()
 
     def start(self) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="slip-test-")
         unittest.addModuleCleanup(self.folder.cleanup)
-        self.suite = Suite(Path(self.folder.name), split=self.split, settings=self.settings)
+        self.suite = Suite(Path(self.folder.name), split=self.split, settings=self.settings,
+                           environment=self.environment)
         try:
             self.suite.start()
         except BaseException:

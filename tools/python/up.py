@@ -21,14 +21,11 @@ def _options() -> argparse.Namespace:
                         help="prompt of the demo job")
     parser.add_argument("--port", type=int, default=8080, help="of the edge (default: 8080)")
     parser.add_argument("--split", action="store_true", help="each service its own process")
-    parser.add_argument("--redis", default="", metavar="URL", help="Redis of the cache's second tier")
+    parser.add_argument("--redis", default="", metavar="URL", help="Redis that holds the tasks (its maxmemory-policy: noeviction)")
     parser.add_argument("--postgres", default="", metavar="URL",
                         help="database of the database optimizer")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.redis:
-        parser.error("--redis: no service has its Redis tier yet (see \"What is built\" in README.md); "
-                     "leave it out and the stores are in memory")
     if not options.prompt.is_file():
         parser.error(f"--prompt {options.prompt}: no such file")
     return options
@@ -38,7 +35,7 @@ def _environment(options) -> dict[str, str]:
     """URLs carry passwords: they travel by environment and are never written to a file."""
     values = {}
     if options.redis:
-        values["SLIPSTREAM_CACHE_REDIS_URL"] = options.redis
+        values["SLIPSTREAM_TASK_QUEUE_REDIS_URL"] = options.redis
     if options.postgres:
         values["SLIPSTREAM_DATABASE_OPTIMIZER_POSTGRES_URL"] = options.postgres
     return values

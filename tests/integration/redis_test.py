@@ -1,0 +1,142 @@
+"""The main job with the tasks on a real Redis, and what survives: the queue's own death, that of
+Redis, and a Redis that would throw tasks away."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from main_job_checks import MainJobChecks
+from shared_suite import ApiError, SharedSuite, main, wait_final, wait_for
+from suite import pick_ports
+
+
+class Redis:
+    """One redis-server with an AOF, in a folder of its own."""
+
+    def __init__(self, *settings: str):
+        self.folder = Path(tempfile.mkdtemp(prefix="slip-redis-"))
+        self.port = pick_ports(1)[0]
+        self.settings = settings
+        self.process = None
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def cli(self, *command: str) -> str:
+        done = subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True,
+                              text=True, timeout=10)
+        return (done.stdout or done.stderr).strip()
+
+    def start(self) -> None:
+        flags = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
+                 "--appendonly", "yes", "--appendfsync", "always", "--save", "", *self.settings]
+        self.process = subprocess.Popen(["redis-server", *flags], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while self.cli("ping") != "PONG":
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError("redis-server did not start")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+REDIS = Redis()
+SUITE = SharedSuite(
+    split=True, environment={"SLIPSTREAM_TASK_QUEUE_REDIS_URL": REDIS.url},
+    settings={"edge": ["sse_heartbeat_ms: 1000"],
+              "task_queue": ["session_grace_ms: 500", "retry_backoff_base_ms: 50"]})
+tearDownModule = SUITE.stop
+
+
+def setUpModule():
+    unittest.addModuleCleanup(REDIS.stop)  # also when the suite does not start
+    SUITE.start()
+
+
+class MainJobTest(MainJobChecks, unittest.TestCase):
+    shared = SUITE
+
+
+class SurvivalTest(unittest.TestCase):
+    def setUp(self):
+        self.alice = SUITE.client()
+
+    def submit(self, **options) -> str:
+        return self.alice.submit("llm_generate_rfc", {"prompt": f"A cache for {self.id()}"},
+                                 **options)["task_id"]
+
+    def test_tasks_survive_the_death_of_the_queue(self):
+        done = self.submit()
+        self.assertEqual(wait_final(self.alice, done)["status"], "SUCCEEDED")
+        waiting = self.submit(delay_ms=2000)
+        SUITE.suite.processes["task_queue"].kill()
+        SUITE.suite.processes["task_queue"].wait()
+        SUITE.suite.start_one("task_queue")
+        SUITE.suite.wait_ready("task_queue")
+        again = self.alice.get(f"/api/v1/async-tasks/{done}")
+        self.assertEqual((again["status"], again["durable"]), ("SUCCEEDED", True))
+        self.assertTrue(again["result"])
+        self.assertEqual(wait_final(self.alice, waiting)["status"], "SUCCEEDED")
+        listed = {task["task_id"] for task in
+                  self.alice.get("/api/v1/async-tasks/user/tasks?page_size=100")["tasks"]}
+        self.assertLessEqual({done, waiting}, listed)
+
+    def test_a_dead_redis_refuses_submits_soon_and_loses_nothing(self):
+        waiting = self.submit(delay_ms=1500)
+        REDIS.kill()
+        try:
+            began = time.monotonic()
+            with self.assertRaises(ApiError) as refused:
+                self.submit()
+            self.assertLess(time.monotonic() - began, 2)
+            self.assertEqual(refused.exception.status, 503)
+        finally:
+            REDIS.start()
+        self.assertEqual(wait_final(self.alice, waiting)["status"], "SUCCEEDED")
+        wait_for_submit(self)
+
+
+def wait_for_submit(test: SurvivalTest) -> None:
+    """Submits are accepted again, and run."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            task_id = test.submit()
+            break
+        except ApiError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    test.assertEqual(wait_final(test.alice, task_id)["status"], "SUCCEEDED")
+
+
+class RefusedRedisTest(unittest.TestCase):
+    def test_a_redis_that_evicts_is_refused_with_what_to_set(self):
+        from suite import Suite, SuiteError
+        evicts = Redis("--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru")
+        self.addCleanup(evicts.stop)
+        folder = tempfile.mkdtemp(prefix="slip-evicts-")
+        self.addCleanup(shutil.rmtree, folder, True)
+        with self.assertRaises(SuiteError) as refused:
+            with Suite(Path(folder), environment={"SLIPSTREAM_TASK_QUEUE_REDIS_URL": evicts.url}):
+                pass
+        self.assertIn("noeviction", str(refused.exception))
+
+
+if __name__ == "__main__":
+    main()
