@@ -236,6 +236,9 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::Tick() {
       co_return checked;
     }
   }
+  if (absl::Status reclaimed = co_await deps_.sessions.Reclaim(); !reclaimed.ok()) {
+    co_return reclaimed;
+  }
   if (now < sweep_after_) co_return false;
   auto swept = co_await deps_.store.Sweep(now, kMaxSweepCount, deps_.random.NextDouble());
   if (!swept.ok()) {

@@ -107,6 +107,8 @@ Async<WorkerSessions::Given> WorkerSessions::DispatchTo(std::string session_id, 
   auto leased = co_await deps_.store.LeaseBatch(session_id, *asked->types, asked->max_count, now);
   std::vector<TaskRecord> tasks;
   if (leased.ok()) tasks = *std::move(leased);
+  // It may have been done all the same, and the session, which lives on, would keep the leases.
+  if (absl::IsUnavailable(leased.status())) ReclaimLater(session_id, absl::ZeroDuration());
   Given given;
   given.filled = static_cast<int>(tasks.size()) >= asked->max_count;
   std::vector<LeaseKey> orphans;
@@ -188,11 +190,61 @@ Async<void> WorkerSessions::DecryptArgs(const std::string& session_id,
   }
 }
 
+void WorkerSessions::ReclaimLater(const std::string& session_id, absl::Duration delay) {
+  const absl::Time at = deps_.clock.Now() + delay;
+  sync::MutexLock lock(mu_);
+  to_reclaim_.emplace(at, session_id);
+}
+
+Async<absl::Status> WorkerSessions::Reclaim() {
+  const absl::Time now = deps_.clock.Now();
+  std::set<std::string> due;
+  {
+    sync::MutexLock lock(mu_);
+    for (auto it = to_reclaim_.begin(); it != to_reclaim_.end() && it->first <= now;) {
+      auto session = sessions_.find(it->second);
+      const bool leasing = session != sessions_.end() && session->second.leasing;
+      // Without a stream the end of the session frees them.
+      if (session != sessions_.end() && session->second.sink != nullptr && !leasing) {
+        due.insert(it->second);
+      }
+      it = leasing ? std::next(it) : to_reclaim_.erase(it);
+    }
+  }
+  for (const std::string& session_id : due) {
+    const auto stored = co_await deps_.store.FindSession(session_id, now);
+    if (absl::IsNotFound(stored.status())) continue;
+    if (!stored.ok()) {
+      for (const std::string& id : due) ReclaimLater(id, absl::ZeroDuration());
+      co_return stored.status();
+    }
+    std::vector<LeaseKey> unknown;
+    {
+      sync::MutexLock lock(mu_);
+      auto it = sessions_.find(session_id);
+      if (it == sessions_.end()) continue;
+      if (it->second.leasing) {  // what is not known yet may be on its way
+        to_reclaim_.emplace(now, session_id);
+        continue;
+      }
+      // What has ended since is released in vain: a release counts under the present lease only.
+      for (const TaskRecord& task : stored->held) {
+        auto held = it->second.held.find(task.task_id);
+        if (held != it->second.held.end() && held->second.epoch == task.lease_epoch) continue;
+        unknown.push_back({task.task_id, session_id, task.lease_epoch});
+      }
+    }
+    co_await HandBack(std::move(unknown));
+  }
+  co_return absl::OkStatus();
+}
+
 Async<void> WorkerSessions::HandBack(std::vector<LeaseKey> leases) {
   if (leases.empty()) co_return;
   const auto released = co_await deps_.store.ReleaseBatch(leases, deps_.clock.Now());
-  // When the store is away the session's end frees them.
-  if (released.ok()) {
+  if (!released.ok()) {
+    for (const LeaseKey& lease : leases) ReclaimLater(lease.session_id, absl::ZeroDuration());
+  } else {
     for (const LeaseKey& lease : leases) deps_.signals.Changed(lease.task_id);
   }
   deps_.signals.work().Notify();

@@ -149,6 +149,9 @@ Async<absl::StatusOr<bool>> WorkerSessions::Resume(const Hello& hello,
   }
   if (replaced != nullptr) replaced->Close();
   co_await HandBack(std::move(undelivered));
+  // A server that has not noticed that the worker left it may still lease to the session, until it
+  // has heard nothing for the time of a lease.
+  ReclaimLater(hello.session_id, times_.lease + times_.grace);
   welcome.session_id = hello.session_id;
   welcome.resumed = true;
   deps_.logger.Info("worker resumed its session",

@@ -138,6 +138,9 @@ class WorkerSessions {
   // After the store was away: takes up again the sessions that it has ended meanwhile, as long as
   // nobody has taken their tasks.
   Async<absl::Status> Reopen();
+  // Hands back what the store has leased to sessions here and nobody here knows of: the answer to a
+  // lease was lost, or another server leased to a session that had already come here.
+  Async<absl::Status> Reclaim();
   // After news may have been missed: ends the leases here that the store has ended.
   Async<absl::Status> Recheck();
   // Ends sessions whose grace or heartbeat time is over. The store's sweep frees their tasks.
@@ -208,6 +211,8 @@ class WorkerSessions {
                      std::vector<TaskRecord> tasks);
   Async<void> DecryptArgs(const std::string& session_id, std::vector<TaskRecord>& tasks);
   Async<void> HandBack(std::vector<LeaseKey> leases);
+  // The store may hold leases of this session that are not known here: Reclaim looks.
+  void ReclaimLater(const std::string& session_id, absl::Duration delay);
   Async<std::vector<absl::Status>> ReportRun(const std::string& session_id,
                                              std::span<const WorkerReport> run);
   Async<absl::StatusOr<std::vector<Reported>>> Store(const std::string& session_id,
@@ -221,6 +226,8 @@ class WorkerSessions {
   const WorkerTimes times_;
   mutable sync::Mutex mu_;
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
+  // When Reclaim looks at which session; bounded by the resumes and failed leases of a lease's time.
+  std::set<std::pair<absl::Time, std::string>> to_reclaim_ ABSL_GUARDED_BY(mu_);
   std::string next_session_ ABSL_GUARDED_BY(mu_);  // where the next dispatch begins
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -178,6 +178,9 @@ void Oracle::OnOpenSession(const SessionLease& session, const absl::Status& resu
   SessionModel& model = sessions_[session.session_id];
   model.user = session.user;
   model.until = session.until;
+  // A server takes up again what it believes to be connected.
+  ++model.renewals_count;
+  model.grace_until = absl::InfiniteFuture();
 }
 
 void Oracle::OnRenewSessions(std::span<const SessionLease> sessions,
@@ -191,7 +194,10 @@ void Oracle::OnRenewSessions(std::span<const SessionLease> sessions,
                 deps_.trace.Session(sessions[i].session_id), alive ? " is gone" : " came to life");
       return;
     }
-    if (alive) it->second.until = sessions[i].until;
+    if (!alive) continue;
+    it->second.until = sessions[i].until;
+    ++it->second.renewals_count;
+    it->second.grace_until = absl::InfiniteFuture();
   }
 }
 
@@ -228,9 +234,11 @@ void Oracle::OnConnected(const std::string& session_id, const std::string& user,
   it->second.user = user;
 }
 
-void Oracle::OnStreamLost(const std::string& session_id, const void* stream) {
+void Oracle::OnStreamLost(const std::string& session_id, const void* stream,
+                          int64_t renewals_count) {
   auto it = sessions_.find(session_id);
   if (it == sessions_.end() || it->second.stream != stream) return;
+  if (it->second.renewals_count != renewals_count + 1) return;
   it->second.grace_until = deps_.scheduler.now() + deps_.settings.times.grace;
 }
 

@@ -90,7 +90,13 @@ class Oracle {
   void OnConnected(const std::string& session_id, const std::string& user, bool resumed,
                    const void* stream);
   // The store has been told that this stream of the session is gone.
-  void OnStreamLost(const std::string& session_id, const void* stream);
+  // `renewals_count`: of the session before it was told. A renewal that was on its way at the same
+  // time may have come after it, and gives the session its whole lease.
+  void OnStreamLost(const std::string& session_id, const void* stream, int64_t renewals_count);
+  int64_t renewals_count(const std::string& session_id) const {
+    auto it = sessions_.find(session_id);
+    return it == sessions_.end() ? 0 : it->second.renewals_count;
+  }
 
   // --- clients and the receiver of events
   void OnAccepted(const std::string& task_id, const std::string& args);

@@ -40,7 +40,7 @@ void Oracle::SweepOne(TaskModel& model, const TaskRecord& record, absl::Time now
   if (was == TaskStatus::kScheduled && is == TaskStatus::kScheduled) {
     // One of several it waits for is done, or only its own time is still to come.
     Step(model, record, false);
-    if (model.waits_for.empty()) BecomeReady(model, record);
+    if (record.waits_for.empty()) BecomeReady(model, record);
     return;
   }
   Step(model, record, true);
@@ -115,7 +115,7 @@ void Oracle::OnPurge(const PurgeQuery& query, const absl::StatusOr<PurgeResult>&
     if (model == nullptr) return;
     ++counts_.purged;
     if (model->status == TaskStatus::kScheduled && model->waits_for.empty() &&
-        record.ready_at <= now) {
+        record.ready_at != absl::InfiniteFuture()) {
       BecomeReady(*model, record);  // found ready since
       model->status = TaskStatus::kPending;
     }

@@ -32,6 +32,7 @@ Settings::Settings(uint64_t s) : seed(s) {
   max_slots_count = between(1, 4);
   active = absl::Seconds(between(8, 24));
   op_interval = absl::Milliseconds(between(80, 500));
+  attempt_deadline = absl::Seconds(chance(0.5) ? 4 : 25);
   run_time = absl::Milliseconds(between(50, 1500));
   for (bool* feature : {&use.request_ids, &use.bulk, &use.cancels, &use.restarts, &use.delays,
                         &use.expiry, &use.unique_keys, &use.flows, &use.concurrency_keys,

@@ -74,6 +74,7 @@ struct Settings {
   absl::Duration run_time = absl::Milliseconds(400);  // of a task, on average
   Features use;
   std::array<double, kFaultCount> rate{};  // of a fault: 0-1, what it is a rate of is up to it
+  absl::Duration attempt_deadline;         // unless the submit says less
   absl::Duration max_skew;                 // of a server's clock
 
   // The queue's own.
@@ -92,7 +93,7 @@ inline constexpr char kOther[] = "other";
 inline constexpr char kLimited[] = "limited";
 inline constexpr char kRated[] = "rated";
 inline constexpr int kLimitedRunning = 2;
-inline constexpr int kRatedPerMinute = 60;
+inline constexpr int kRatedPerMinute = 15;
 
 struct User {
   std::string name;

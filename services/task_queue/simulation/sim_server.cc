@@ -9,10 +9,10 @@ namespace {
 // As the module's loops: what is not signalled is looked at this often all the same.
 constexpr absl::Duration kLoopPoll = absl::Seconds(1);
 
-SubmitLimits Limits() {
+SubmitLimits Limits(const Settings& settings) {
   SubmitLimits limits;
   limits.default_max_attempts = 3;
-  limits.default_attempt_deadline = absl::Seconds(4);
+  limits.default_attempt_deadline = settings.attempt_deadline;
   return limits;
 }
 
@@ -32,7 +32,7 @@ SimServer::Parts::Parts(SimServer& server)
                server.deps_.settings.times),
       engine({store, server.clock_, server.deps_.scheduler.random(), registry, figures, signals,
               sessions, &types},
-             Limits()) {}
+             Limits(server.deps_.settings)) {}
 
 SimServer::Forwarding::Forwarding(SimServer& server, Owner o)
     : owner(o),

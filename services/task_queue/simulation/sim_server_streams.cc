@@ -95,14 +95,15 @@ void SimServer::Finish(const std::shared_ptr<SimStream>& stream) {
   conversations_.erase(stream);
   if (stream->session_id.empty()) return;
   const int64_t failed_count = parts_->store.failed_count();
+  const int64_t renewals_count = deps_.oracle.renewals_count(stream->session_id);
   deps_.scheduler.Spawn(
       [](SimServer& server, std::shared_ptr<SimStream> gone) -> Async<bool> {
         co_await server.parts_->sessions.Disconnect(gone->session_id, gone.get());
         co_return true;
       }(*this, stream),
-      [this, stream, failed_count](bool) {
+      [this, stream, failed_count, renewals_count](bool) {
         if (failed_count == parts_->store.failed_count()) {
-          deps_.oracle.OnStreamLost(stream->session_id, stream.get());
+          deps_.oracle.OnStreamLost(stream->session_id, stream.get(), renewals_count);
         }
       });
 }

@@ -52,7 +52,8 @@ struct TaskModel {
 
 struct SessionModel {
   std::string user;
-  absl::Time until;              // as the store was told
+  absl::Time until;  // as the store was told
+  int64_t renewals_count = 0;
   const void* stream = nullptr;  // the latest that was welcomed
   // The break of its stream has been told to the store: its tasks are free by then.
   absl::Time grace_until = absl::InfiniteFuture();

@@ -10,7 +10,7 @@ namespace {
 
 constexpr absl::Duration kAuditPeriod = absl::Milliseconds(900);
 // Delays, retries, limits and lost workers are long over by then.
-constexpr absl::Duration kMaxQuietTime = absl::Minutes(5);
+constexpr absl::Duration kMaxQuietTime = absl::Minutes(40);
 // From the store's answer to the handler, over a slow network and another server.
 constexpr absl::Duration kMaxTellTime = absl::Seconds(1);
 // A run beyond it does not end by itself.
@@ -94,7 +94,8 @@ void World::CheckOrphans() {
       if (!worker->Without(task.session_id, id, task.epoch)) continue;
       auto before = orphans_.find(lease);
       seen[lease] = before == orphans_.end() ? scheduler_.now() : before->second;
-      if (!oracle_.Overdue(seen[lease] + settings_.times.lease)) continue;
+      // The server that it left may lease to its session for as long, and the new one then looks.
+      if (!oracle_.Overdue(seen[lease] + 2 * settings_.times.lease)) continue;
       oracle_.Violation("a lease that nobody works on goes back", trace_.Task(id), " epoch ",
                         task.epoch, " is worker ", worker->number(),
                         "'s, which lives and knows nothing of it");
