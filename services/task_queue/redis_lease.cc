@@ -98,11 +98,6 @@ void RedisTaskStore::Remember(std::vector<Stored> leased) {
   }
 }
 
-bool RedisTaskStore::IsRemembered(const std::string& task_id) {
-  sync::MutexLock lock(mu_);
-  return leased_.contains(task_id);
-}
-
 std::optional<RedisTaskStore::Stored> RedisTaskStore::TakeLease(const LeaseKey& lease) {
   sync::MutexLock lock(mu_);
   auto it = leased_.find(lease.task_id);
@@ -146,12 +141,8 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
                                      std::string(1, limited ? '\1' : '\0')};
     args.insert(args.end(), types.begin(), types.end());
     auto reply = co_await shard.Eval(redis_scripts::Reserve(), std::move(args));
-    if (!reply.ok()) {
-      // It may have been done all the same: looked up before this session leases again.
-      sync::MutexLock lock(mu_);
-      unsure_sessions_.insert(session_id);
-      co_return reply.status();
-    }
+    // It may have been done all the same: WorkerSessions::Reclaim looks.
+    if (!reply.ok()) co_return reply.status();
     if (reply->text == "SESSION") co_return SessionGone();
     if (reply->size() != 5) co_return UnexpectedReply("Reserve");
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
@@ -179,15 +170,6 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
     std::string_view session_id, std::span<const LeaseType> types, int max_count, absl::Time now) {
   const std::string session(session_id);
   std::vector<TaskRecord> leased;
-  bool unsure;
-  {
-    sync::MutexLock lock(mu_);
-    unsure = unsure_sessions_.contains(session);
-  }
-  if (unsure) {
-    absl::Status known = co_await Reconcile(session, now);
-    if (!known.ok()) co_return known;
-  }
   std::vector<std::string> free;
   std::vector<const LeaseType*> limited;
   for (const LeaseType& type : types) {
@@ -239,29 +221,6 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
     emptied[number] = *count < wanted;
   }
   co_return leased;
-}
-
-// A lease's answer was lost: what the session holds and this server does not know is given back.
-Async<absl::Status> RedisTaskStore::Reconcile(const std::string& session_id, absl::Time now) {
-  for (const auto& shard : shards_) {
-    auto held = co_await shard->Command({"SMEMBERS", shard->Key("h:" + session_id)});
-    if (!held.ok()) co_return held.status();
-    for (const redis::Value& id : held->elements) {
-      const std::string uuid = redis_codec::UnpackId(id.text);
-      if (IsRemembered(uuid)) continue;
-      auto released = co_await ReportOne({uuid, session_id, 0}, ReportKind::kRelease,
-                                         [](Stored& stored, std::string& event) {
-                                           absl::Status status = task_state::Release(stored.task);
-                                           event = "task_progress";
-                                           return status;
-                                         },
-                                         now);
-      if (!released.ok()) co_return released.status();
-    }
-  }
-  sync::MutexLock lock(mu_);
-  unsure_sessions_.erase(session_id);
-  co_return absl::OkStatus();
 }
 
 }  // namespace slipstream::task_queue

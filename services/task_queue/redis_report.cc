@@ -51,7 +51,7 @@ Async<absl::Status> RedisTaskStore::AfterChange(RedisShard& shard,
   co_return absl::OkStatus();
 }
 
-// One report by itself. An epoch of 0 stands for whatever the session holds.
+// One report by itself.
 Async<absl::StatusOr<Reported>> RedisTaskStore::ReportOne(LeaseKey lease, ReportKind kind,
                                                           RedisShard::Change change,
                                                           absl::Time now) {
@@ -63,12 +63,11 @@ Async<absl::StatusOr<Reported>> RedisTaskStore::ReportOne(LeaseKey lease, Report
   }
   auto changed = co_await shard->Modify(
       lease.task_id, [&](Stored& stored, std::string& event) -> absl::Status {
-        const int64_t epoch = lease.epoch == 0 ? stored.task.lease_epoch : lease.epoch;
-        if (task_state::AlreadyReported(stored.task, epoch, kind)) {
+        if (task_state::AlreadyReported(stored.task, lease.epoch, kind)) {
           out.task = stored.task;
           return Repeated();
         }
-        absl::Status held = task_state::CheckLease(stored.task, lease.session_id, epoch);
+        absl::Status held = task_state::CheckLease(stored.task, lease.session_id, lease.epoch);
         return held.ok() ? change(stored, event) : held;
       });
   if (changed.ok()) {

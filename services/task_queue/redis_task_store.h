@@ -14,7 +14,8 @@
 //
 // Thread safety: as TaskStore. Errors: as TaskStore; UNAVAILABLE with a retry delay while Redis is
 // away. After UNAVAILABLE a change may have been made all the same; repeating it is safe: reports
-// are recognised, leases that nobody heard of are given back, a submit needs a request id.
+// are recognised, leases that nobody heard of are found by FindSession, a submit needs a request
+// id.
 #ifndef SERVICES_TASK_QUEUE_REDIS_TASK_STORE_H_
 #define SERVICES_TASK_QUEUE_REDIS_TASK_STORE_H_
 
@@ -125,11 +126,9 @@ class RedisTaskStore final : public TaskStore {
                                        const std::vector<std::string>& types, bool limited,
                                        int max_count, absl::Time now,
                                        std::vector<TaskRecord>& leased);
-  Async<absl::Status> Reconcile(const std::string& session_id, absl::Time now);
   Async<absl::StatusOr<std::vector<int>>> Permits(const std::string& session_id, absl::Time now,
                                                   std::vector<std::string> args);
   void Remember(std::vector<Stored> leased);
-  bool IsRemembered(const std::string& task_id);
   // What is remembered of this lease, which is forgotten by it.
   std::optional<Stored> TakeLease(const LeaseKey& lease);
   void ForgetLease(const std::string& task_id);
@@ -173,7 +172,6 @@ class RedisTaskStore final : public TaskStore {
   sync::Mutex mu_;
   std::unordered_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);  // by this server
   absl::Time next_overdue_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // at the earliest
-  std::set<std::string> unsure_sessions_ ABSL_GUARDED_BY(mu_);  // a lease's answer was lost
 
   struct HandedOut {
     int64_t up_to = 0;            // number of the last element that was read
