@@ -81,8 +81,7 @@ struct Client::Impl {
 
   // `to` null: wherever the key belongs.
   static Async<absl::StatusOr<Value>> Run(std::shared_ptr<Impl> impl, Request request,
-                                          std::string routing_key,
-                                          std::shared_ptr<Connection> to) {
+                                          std::string routing_key, std::shared_ptr<Connection> to) {
     co_return co_await async::Suspend<absl::StatusOr<Value>>(
         [&](async::Resume<absl::StatusOr<Value>> resume) {
           auto shared = std::make_shared<decltype(resume)>(std::move(resume));

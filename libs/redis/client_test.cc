@@ -99,7 +99,8 @@ TEST_F(ClientTest, AScriptIsLoadedInTheMiddleOfAPipeline) {
 
 TEST_F(ClientTest, AScriptsErrorIsItsOwn) {
   auto client = Connect(server_->url());
-  const Reply reply = SendEval(*client, Script("return redis.error_reply('MY reason')"), {}, {}).get();
+  const Reply reply =
+      SendEval(*client, Script("return redis.error_reply('MY reason')"), {}, {}).get();
   EXPECT_EQ(status::Reason(reply.status()), kError);
   EXPECT_NE(reply.status().message().find("MY reason"), absl::string_view::npos);
   EXPECT_EQ(client->stats().errors_count, 1U);

@@ -2,7 +2,7 @@
 //
 // Until CLUSTER SLOTS has been answered the first seed gets everything, and its MOVED replies tell
 // where it belongs. Later a MOVED changes its slot at once and has all slots read again, at most
-// every kRefreshPause.
+// every kRefreshPause; and again and again while that fails or a slot has no owner.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -201,11 +201,19 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
           config_.connection.logger.Warning("cannot read the slots of the Redis Cluster",
                                             {{"error", status}});
         }
-        sync::MutexLock lock(mutex_);
-        refresh_wanted_ = true;
       }
       last_error_ = status;
-      pause_.expires_at(async::After(kRefreshPause));
+      absl::Duration pause = kRefreshPause;
+      {
+        sync::MutexLock lock(mutex_);
+        if (!status.ok() || !all_slots_known_) {
+          // Nobody may ever send to a slot without an owner and be told of a new one.
+          refresh_wanted_ = true;
+          pause = config_.connection.options.backoff_max *
+                  (0.5 + config_.connection.random->NextDouble() / 2);
+        }
+      }
+      pause_.expires_at(async::After(pause));
       co_await pause_.async_wait(asio::as_tuple(asio::use_awaitable));
     }
   }
@@ -247,6 +255,7 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
 
   void Install(const std::vector<SlotRange>& ranges) {
     std::vector<ConnectionPtr> gone;
+    std::vector<ConnectionPtr> seeds;  // got commands for any node while nothing was known
     {
       sync::MutexLock lock(mutex_);
       if (closed_) return;
@@ -261,7 +270,9 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
         }
       }
       all_slots_known_ = slots_count == kSlotsCount;
-      slots_read_ = true;
+      if (!std::exchange(slots_read_, true)) {
+        for (const auto& [endpoint, connection] : nodes_) seeds.push_back(connection);
+      }
       for (auto it = nodes_.begin(); it != nodes_.end();) {
         if (needed.contains(it->first)) {
           ++it;
@@ -275,6 +286,7 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
       for (const auto& [endpoint, connection] : nodes_) known_->endpoints.push_back(endpoint);
     }
     for (const ConnectionPtr& connection : gone) connection->Retire();
+    for (const ConnectionPtr& connection : seeds) connection->RerouteWaiting();
     refreshed_.Notify();
   }
 

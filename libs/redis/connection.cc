@@ -41,8 +41,7 @@ void Connection::Submit(Request request) {
   Counters& counters = *config_.counters;
   if (request.bytes_count == 0) request.bytes_count = BytesOf(request);
   const int held = held_count_.fetch_add(1, std::memory_order_relaxed);
-  const size_t bytes =
-      held_bytes_count_.fetch_add(request.bytes_count, std::memory_order_relaxed);
+  const size_t bytes = held_bytes_count_.fetch_add(request.bytes_count, std::memory_order_relaxed);
   counters.pending.fetch_add(1, std::memory_order_relaxed);
   // One that alone is larger than the bound may pass when nothing else is there.
   const bool full = held >= config_.options.max_queued_count ||

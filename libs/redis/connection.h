@@ -1,7 +1,7 @@
 // One connection to one server: the group commit, the order of replies, timeouts, reconnecting.
 //
-// Callers on any thread put requests into `incoming_` and wake the strand once; whatever has come in
-// when a write may begin goes out as one write. Everything else lives on the strand:
+// Callers on any thread put requests into `incoming_` and wake the strand once; whatever has come
+// in when a write may begin goes out as one write. Everything else lives on the strand:
 //
 //   Submit -> incoming_ -> queue_ -> [encoded, written] -> pending_ -> done
 //                            ^ retries_ (NOSCRIPT, in front), later_ (TRYAGAIN, after a pause)
@@ -10,7 +10,8 @@
 // was not sent is answered alone; one that was sent and not answered costs the connection, since
 // no later reply could be matched.
 //
-// Thread safety: Submit, up and Start from any thread; Close and Retire too, once.
+// Thread safety: Submit, up and Start from any thread; Close and Retire too, once;
+// RerouteWaiting.
 #ifndef LIBS_REDIS_CONNECTION_H_
 #define LIBS_REDIS_CONNECTION_H_
 
@@ -68,6 +69,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close(std::function<void()> closed);
   // Takes no more: what was not sent goes to reroute, what was sent may still be answered.
   void Retire();
+  // While it is not connected: hands what waits to reroute, which may now know better.
+  void RerouteWaiting();
 
  private:
   using Strand = boost::asio::strand<Executor>;

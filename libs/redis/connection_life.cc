@@ -129,8 +129,7 @@ void Connection::Lose(const std::string& why) {
   retries_.clear();
   if (config_.on_doubt) config_.on_doubt();
   if (retired_) RerouteUnsent();
-  const absl::Status status =
-      Unavailable(absl::StrCat(link->endpoint.ToString(), ": ", why), true);
+  const absl::Status status = Unavailable(absl::StrCat(link->endpoint.ToString(), ": ", why), true);
   for (Request& request : lost) Finish(std::move(request), status);
   TakeIncoming();
   if (!closed_ && !retired_) Start();
@@ -154,9 +153,8 @@ void Connection::OnTimer() {
                                    [&](const Request& r) { return r.deadline <= now; });
   if (overdue && !std::exchange(grace_given_, true)) return EnsureTimer(now + kGrace);
   if (overdue) {
-    const auto count = std::count_if(pending_.begin(), pending_.end(), [&](const Request& r) {
-      return r.done && r.deadline <= now;
-    });
+    const auto count = std::count_if(pending_.begin(), pending_.end(),
+                                     [&](const Request& r) { return r.done && r.deadline <= now; });
     Counters::Add(config_.counters->timeouts, static_cast<uint64_t>(count));
     Lose(absl::StrCat("no answer within ", absl::FormatDuration(config_.options.command_timeout)));
   } else {
@@ -180,10 +178,8 @@ void Connection::ExpireUnsent(std::deque<Request>& queue, TimePoint now) {
   if (expired.empty()) return;
   std::erase_if(queue, [now](const Request& r) { return r.deadline <= now; });
   Counters::Add(config_.counters->timeouts, expired.size());
-  const absl::Status status = Unavailable(
-      absl::StrCat("not connected in time", last_error_.ok() ? "" : " (",
-                   last_error_.ok() ? "" : last_error_.message(), last_error_.ok() ? "" : ")"),
-      false);
+  const std::string why = last_error_.ok() ? "" : absl::StrCat(" (", WhatOf(last_error_), ")");
+  const absl::Status status = Unavailable("not connected in time" + why, false);
   for (Request& request : expired) Finish(std::move(request), status);
 }
 
@@ -208,6 +204,14 @@ void Connection::RerouteUnsent() {
       config_.reroute(std::move(request), nullptr);
     }
   }
+}
+
+void Connection::RerouteWaiting() {
+  asio::post(strand_, [self = shared_from_this()] {
+    if (self->closed_ || self->link_ != nullptr) return;
+    self->TakeIncoming();
+    self->RerouteUnsent();
+  });
 }
 
 void Connection::Retire() {

@@ -6,9 +6,9 @@ namespace slipstream::redis {
 
 void Counters::AddRoundTrip(std::chrono::nanoseconds took) {
   const double seconds = std::chrono::duration<double>(took).count();
-  const auto bucket = std::lower_bound(Stats::kBucketSeconds.begin(), Stats::kBucketSeconds.end(),
-                                       seconds) -
-                      Stats::kBucketSeconds.begin();
+  const auto bucket =
+      std::lower_bound(Stats::kBucketSeconds.begin(), Stats::kBucketSeconds.end(), seconds) -
+      Stats::kBucketSeconds.begin();
   Add(round_trip_buckets[static_cast<size_t>(bucket)]);
   Add(round_trip_ns, static_cast<uint64_t>(std::max<int64_t>(took.count(), 0)));
 }

@@ -125,12 +125,12 @@ absl::Status CheckIntroduction(const Commands& commands, const std::vector<Value
 absl::Status At(const Endpoint& endpoint, bool timed_out, absl::Duration timeout,
                 const absl::Status& status) {
   if (timed_out) {
-    return Unavailable(absl::StrCat(endpoint.ToString(), " did not answer within ",
-                                    absl::FormatDuration(timeout)),
-                       false);
+    return Unavailable(
+        absl::StrCat(endpoint.ToString(), " did not answer within ", absl::FormatDuration(timeout)),
+        false);
   }
   if (status.code() != absl::StatusCode::kUnavailable) return status;
-  return Unavailable(absl::StrCat(endpoint.ToString(), ": ", status.message()), false);
+  return Unavailable(absl::StrCat(endpoint.ToString(), ": ", WhatOf(status)), false);
 }
 
 Async<absl::Status> Introduce(Executor strand, const DialSettings& settings,
@@ -138,8 +138,7 @@ Async<absl::Status> Introduce(Executor strand, const DialSettings& settings,
   auto addresses = co_await Resolve(strand, endpoint);
   if (!addresses.ok()) co_return addresses.status();
   absl::Status connected = co_await stream.Connect(
-      *std::move(addresses),
-      settings.server_name.empty() ? endpoint.host : settings.server_name);
+      *std::move(addresses), settings.server_name.empty() ? endpoint.host : settings.server_name);
   if (!connected.ok()) co_return connected;
   const Commands commands = Introduction(settings);
   auto replies = co_await RoundTrip(stream, commands);

@@ -7,12 +7,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "libs/status/status.h"
 
 namespace slipstream::redis {
 namespace {
 
 constexpr absl::Duration kRetryDelay = absl::Milliseconds(500);
+constexpr absl::string_view kPrefix = "Redis: ";
+constexpr absl::string_view kSuffix = "; try again";
 constexpr int kSlotsCount = 16384;
 
 absl::string_view Abseil(std::string_view text) { return {text.data(), text.size()}; }
@@ -56,11 +59,19 @@ ErrorKind KindOf(std::string_view error_text) {
 }
 
 absl::Status Unavailable(std::string_view what, bool sent) {
-  return status::WithRetryAfter(
-      status::Error(absl::StatusCode::kUnavailable, kUnavailable,
-                    absl::StrCat("Redis: ", Abseil(what), "; try again"),
-                    {{kSent, sent ? "true" : "false"}}),
-      kRetryDelay);
+  return status::WithRetryAfter(status::Error(absl::StatusCode::kUnavailable, kUnavailable,
+                                              absl::StrCat(kPrefix, Abseil(what), kSuffix),
+                                              {{kSent, sent ? "true" : "false"}}),
+                                kRetryDelay);
+}
+
+std::string WhatOf(const absl::Status& status) {
+  absl::string_view text = status.message();
+  if (status::Reason(status) == kUnavailable) {
+    absl::ConsumePrefix(&text, kPrefix);
+    absl::ConsumeSuffix(&text, kSuffix);
+  }
+  return std::string(text);
 }
 
 absl::Status FromErrorReply(std::string_view error_text) {

@@ -52,6 +52,9 @@ absl::Status FromErrorReply(std::string_view error_text);
 // UNAVAILABLE with a retry delay. `what` is a sentence without a full stop.
 absl::Status Unavailable(std::string_view what, bool sent);
 
+// The `what` of an Unavailable, to be part of another one; any other status's message as it is.
+std::string WhatOf(const absl::Status& status);
+
 struct Redirect {
   bool ask = false;  // for this command only
   int slot = 0;

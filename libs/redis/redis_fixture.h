@@ -46,8 +46,7 @@ class RedisFixture : public testing::Test {
     return Send(client, std::move(args), key).get();
   }
   static std::future<Reply> SendEval(Client& client, const Script& script,
-                                     std::vector<std::string> keys,
-                                     std::vector<std::string> args) {
+                                     std::vector<std::string> keys, std::vector<std::string> args) {
     auto promise = std::make_shared<std::promise<Reply>>();
     auto future = promise->get_future();
     client.Eval(script, std::move(keys), std::move(args),

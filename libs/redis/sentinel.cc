@@ -40,7 +40,7 @@ Async<absl::StatusOr<Endpoint>> Sentinels::Locate(std::shared_ptr<Sentinels> sel
     last = primary.status();
   }
   co_return Unavailable(
-      absl::StrCat("no Sentinel names the primary of \"", master_name_, "\" (", last.message(), ")"),
+      absl::StrCat("no Sentinel names the primary of \"", master_name_, "\" (", WhatOf(last), ")"),
       false);
 }
 

@@ -90,11 +90,10 @@ absl::Status CheckNode(const NodeReport& node) {
                                       "configure another one"));
   }
   if (node.role != "master") {
-    return status::Error(
-        absl::StatusCode::kFailedPrecondition, kNotPrimary,
-        absl::StrCat("the Redis at ", node.address, " is a ", node.role,
-                     ", which takes no writes: give the primary's address, or a "
-                     "redis+sentinel:// URL"));
+    return status::Error(absl::StatusCode::kFailedPrecondition, kNotPrimary,
+                         absl::StrCat("the Redis at ", node.address, " is a ", node.role,
+                                      ", which takes no writes: give the primary's address, or a "
+                                      "redis+sentinel:// URL"));
   }
   return absl::OkStatus();
 }

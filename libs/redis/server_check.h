@@ -27,8 +27,8 @@ struct NodeReport {
   std::string maxmemory_policy;
   uint64_t maxmemory_bytes = 0;  // 0: no limit
   bool aof_enabled = false;
-  std::string appendfsync;     // "everysec", "always", "no"; empty: unknown (CONFIG forbidden)
-  bool rdb_enabled = false;    // save points are set; false as well when unknown
+  std::string appendfsync;   // "everysec", "always", "no"; empty: unknown (CONFIG forbidden)
+  bool rdb_enabled = false;  // save points are set; false as well when unknown
   bool cluster_enabled = false;
   bool config_forbidden = false;  // by ACL: INFO was asked instead
 };
@@ -36,8 +36,8 @@ struct NodeReport {
 struct ServerReport {
   std::vector<NodeReport> nodes;  // every primary
   std::string oldest_version;
-  bool sharded_pubsub = false;  // every node is Redis 7.0 or later
-  bool persistent = false;      // every node keeps an AOF or RDB
+  bool sharded_pubsub = false;        // every node is Redis 7.0 or later
+  bool persistent = false;            // every node keeps an AOF or RDB
   std::vector<std::string> warnings;  // sentences for a log
 };
 

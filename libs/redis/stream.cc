@@ -112,9 +112,8 @@ class TlsStream final : public Stream {
                                         "): check that the port speaks TLS and whether it asks "
                                         "for a client certificate"));
     }
-    return Unavailable(absl::StrCat("TLS handshake with ", name, " broke off (", error.message(),
-                                    ")"),
-                       false);
+    return Unavailable(
+        absl::StrCat("TLS handshake with ", name, " broke off (", error.message(), ")"), false);
   }
 
   const TlsContext context_;
@@ -122,9 +121,9 @@ class TlsStream final : public Stream {
 };
 
 absl::Status BadFile(const char* setting, const std::string& path, const error_code& error) {
-  return status::Error(absl::StatusCode::kInvalidArgument, kOptionInvalid,
-                       absl::StrCat("Redis: ", setting, " \"", path,
-                                    "\" is not usable: ", error.message()));
+  return status::Error(
+      absl::StatusCode::kInvalidArgument, kOptionInvalid,
+      absl::StrCat("Redis: ", setting, " \"", path, "\" is not usable: ", error.message()));
 }
 
 template <class Start>
@@ -142,9 +141,8 @@ Async<Stream::Io> Stream::Read(char* data, size_t size) {
 }
 
 Async<Stream::Io> Stream::Write(const std::string& bytes) {
-  return Await([this, &bytes](Handler handler) {
-    Write(bytes.data(), bytes.size(), std::move(handler));
-  });
+  return Await(
+      [this, &bytes](Handler handler) { Write(bytes.data(), bytes.size(), std::move(handler)); });
 }
 
 std::shared_ptr<Stream> MakeStream(const Executor& strand, const TlsContext& tls) {

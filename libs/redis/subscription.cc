@@ -80,9 +80,8 @@ Async<void> Impl::Run(std::shared_ptr<Impl> self) {
   while (!stopped()) {
     if (failures_count > 0) {
       const int doublings = std::min(failures_count - 1, kMaxBackoffDoublings);
-      const absl::Duration full =
-          std::min(config_.options.backoff_max,
-                   config_.options.backoff_min * (int64_t{1} << doublings));
+      const absl::Duration full = std::min(config_.options.backoff_max,
+                                           config_.options.backoff_min * (int64_t{1} << doublings));
       backoff_timer_.expires_at(async::After(full * (0.5 + random_.NextDouble() / 2)));
       co_await backoff_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
       if (stopped()) co_return;

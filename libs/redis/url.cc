@@ -74,7 +74,8 @@ absl::Status ParseUserInfo(std::string_view text, Url* url) {
   }
   auto user = PercentDecode(text.substr(0, colon));
   auto password = PercentDecode(text.substr(colon + 1));
-  if (!user || !password) return Bad("a '%' in the user or password is not followed by two hex digits");
+  if (!user || !password)
+    return Bad("a '%' in the user or password is not followed by two hex digits");
   if (password->empty()) return Bad("the password is empty");
   url->user = *std::move(user);
   url->password = *std::move(password);
@@ -163,8 +164,9 @@ absl::StatusOr<Url> ParseUrl(std::string_view text) {
   if (absl::Status s = ParseScheme(text.substr(0, scheme_end), &url); !s.ok()) return s;
   std::string_view rest = text.substr(scheme_end + 3);
   if (rest.find_first_of("?#") != std::string_view::npos) {
-    return Bad("it has a '?' or '#' (percent-encode them in a password; options are settings of "
-               "their own)");
+    return Bad(
+        "it has a '?' or '#' (percent-encode them in a password; options are settings of "
+        "their own)");
   }
   // A password with a bare '/' or '@' would move the host; the last '@' before the path counts.
   const size_t slash = rest.find('/');

@@ -1,7 +1,7 @@
 // Where Redis is: the address URL of Options, taken apart.
 //
-// Thread safety: plain values and a pure function. Errors: INVALID_ARGUMENT REDIS_URL_INVALID, which
-// says what is wrong without quoting the URL (it may hold a password).
+// Thread safety: plain values and a pure function. Errors: INVALID_ARGUMENT REDIS_URL_INVALID,
+// which says what is wrong without quoting the URL (it may hold a password).
 #ifndef LIBS_REDIS_URL_H_
 #define LIBS_REDIS_URL_H_
 

@@ -1,7 +1,8 @@
 // One reply of Redis (RESP2): what a command or a script answered.
 //
-// Thread safety: a plain value. Errors: none; a top-level error reply never gets here as a Value, it
-// is the call's absl::Status (errors.h). Only inside an array (EXEC, a script's table) kError occurs.
+// Thread safety: a plain value. Errors: none; a top-level error reply never gets here as a Value,
+// it is the call's absl::Status (errors.h). Only inside an array (EXEC, a script's table) kError
+// occurs.
 #ifndef LIBS_REDIS_VALUE_H_
 #define LIBS_REDIS_VALUE_H_
 

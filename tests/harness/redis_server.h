@@ -46,6 +46,9 @@ class RedisServer {
   int bus_port() const { return bus_port_; }
   // TLS: the authority that signed the server's certificate.
   std::string ca_file() const { return folder_ + "/ca.crt"; }
+  // The server's own certificate, which serves a client as well.
+  std::string cert_file() const { return folder_ + "/redis.crt"; }
+  std::string key_file() const { return folder_ + "/redis.key"; }
   pid_t pid() const { return pid_; }
 
   void Kill();  // SIGKILL
