@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_scripts.h"
@@ -59,6 +60,7 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
                                                                  absl::Time now) {
   const std::string session(session_id);
   StoredSession found;
+  std::map<std::string, int64_t> limited;  // what it holds of types with limits
   for (const auto& shard : shards_) {
     std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step), "F", session,
                                      "0", ""};
@@ -79,10 +81,31 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
       if (!one || one->task.status != TaskStatus::kRunning || one->task.session_id != session) {
         continue;
       }
+      if (one->limited) ++limited[one->task.task_type];
       found.held.push_back(one->task);
       remembered.push_back(*std::move(one));
     }
     Remember(std::move(remembered));
+  }
+  // Permits of leases that were never made, or whose end could not be told, are given back. Read
+  // after the tasks: one that ends meanwhile is counted too often for a while, never too seldom.
+  RedisShard& shard = *shards_[0];
+  auto permits = co_await shard.Command({"HGETALL", shard.Key("pm:" + session)});
+  if (!permits.ok()) co_return permits.status();
+  Changes changes;
+  bool wrong = false;
+  for (size_t i = 0; i + 1 < permits->size(); i += 2) {
+    int64_t count = 0;
+    const std::string& type = (*permits)[i].text;
+    if (!absl::SimpleAtoi((*permits)[i + 1].text, &count) || count <= limited[type]) continue;
+    const std::string difference = absl::StrCat(limited[type] - count);
+    changes.Command({"HINCRBY", shard.Key("pt"), type, difference});
+    changes.Command({"HINCRBY", shard.Key("pm:" + session), type, difference});
+    wrong = true;
+  }
+  if (wrong) {
+    auto applied = co_await shard.Apply(std::move(changes));
+    if (!applied.ok()) co_return applied.status();
   }
   co_return found;
 }

@@ -50,10 +50,12 @@ absl::Status UnexpectedReply(std::string_view script) {
                                     "different releases at work?"));
 }
 
-RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count)
+RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count,
+                       bool keeps_permits)
     : client_(client),
       prefix_(std::move(prefix)),
       max_tasks_count_(max_tasks_count),
+      keeps_permits_(keeps_permits),
       submits_(kMaxBatchCount, 1, [this](auto tasks, auto done) {
         RunSubmit(std::move(tasks), std::move(done));
       }),
@@ -262,7 +264,14 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
   const bool is_pending = task.status == TaskStatus::kPending;
   const bool is_final = task_state::IsFinal(task.status);
   if (before != nullptr) ++after.place;
-  if (was_running && task.status != TaskStatus::kRunning) after.limited = false;
+  if (was_running && task.status != TaskStatus::kRunning) {
+    after.limited = false;
+    // In the same step where that can be, so that no crash keeps it.
+    if (before->limited && keeps_permits_) {
+      changes.Command({"HINCRBY", Key("pt"), task.task_type, "-1"});
+      changes.Command({"HINCRBY", Key("pm:" + before->task.session_id), task.task_type, "-1"});
+    }
+  }
 
   // Whether there is a state at all: a plain new task has none.
   const bool as_submitted = before == nullptr && is_pending && !after.has_dependents;

@@ -63,11 +63,14 @@ class RedisShard {
  public:
   using Stored = redis_codec::Stored;
 
-  RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count);
+  // `keeps_permits`: the one shard that counts what types with limits run, over all shards.
+  RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count,
+             bool keeps_permits);
   RedisShard(const RedisShard&) = delete;
   RedisShard& operator=(const RedisShard&) = delete;
 
   const std::string& prefix() const { return prefix_; }
+  bool keeps_permits() const { return keeps_permits_; }
   std::string Key(std::string_view suffix) const { return prefix_ + std::string(suffix); }
   std::string BodyKey(std::string_view id) const { return prefix_ + "t:" + std::string(id); }
   std::string StateKey(std::string_view id) const { return prefix_ + "x:" + std::string(id); }
@@ -131,6 +134,7 @@ class RedisShard {
   redis::Client& client_;
   const std::string prefix_;
   const int64_t max_tasks_count_;
+  const bool keeps_permits_;
   Batcher<PlainSubmit, absl::Status> submits_;
   Batcher<PlainSuccess, absl::Status> successes_;
 };

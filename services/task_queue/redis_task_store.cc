@@ -23,7 +23,7 @@ RedisTaskStore::RedisTaskStore(redis::Client& client, RedisTaskStoreOptions opti
   const int count = std::clamp(options_.shards_count, 1, 1024);
   for (int i = 0; i < count; ++i) {
     shards_.push_back(std::make_unique<RedisShard>(
-        client, absl::StrCat(options_.name, "{", i, "}:"), options_.max_tasks_count));
+        client, absl::StrCat(options_.name, "{", i, "}:"), options_.max_tasks_count, i == 0));
   }
 }
 
