@@ -229,7 +229,9 @@ void Connection::Retire() {
 void Connection::FinishRetirement() {
   const LinkPtr link = std::move(link_);
   link_ = nullptr;
+  writing_ = false;  // the end of its last write is no longer heard
   if (link != nullptr) link->stream->Close();
+  if (retired_) TakeIncoming();
 }
 
 void Connection::Close(std::function<void()> closed) {
