@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -78,6 +79,26 @@ pid_t Spawn(std::vector<std::string> arguments, const std::string& log) {
   return pid;
 }
 
+// A descriptor that holds the folder's lock until it is closed; -1 when somebody else holds it.
+int LockFolder(const std::string& folder, int flags) {
+  const int fd = open((folder + "/lock").c_str(), O_RDWR | O_CLOEXEC | flags, 0644);
+  if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+  close(fd);
+  return -1;
+}
+
+// Those of tests that ended without destructors: their locks ended with them.
+void RemoveAbandonedFolders() {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/tmp", ignored)) {
+    if (!absl::StartsWith(entry.path().filename().string(), "slip-redis-")) continue;
+    const int lock = LockFolder(entry.path().string(), 0);
+    if (lock < 0) continue;
+    fs::remove_all(entry.path(), ignored);
+    close(lock);
+  }
+}
+
 std::string ReadFile(const std::string& path) {
   std::ifstream in(path);
   return {std::istreambuf_iterator<char>(in), {}};
@@ -100,9 +121,11 @@ absl::StatusOr<std::unique_ptr<RedisServer>> RedisServer::Start(RedisOptions opt
   if (!fs::exists(kServer)) {
     return absl::NotFoundError(absl::StrCat("there is no ", kServer, "; run tools/setup"));
   }
+  RemoveAbandonedFolders();
   char folder[] = "/tmp/slip-redis-XXXXXX";
   if (mkdtemp(folder) == nullptr) return absl::InternalError("mkdtemp failed below /tmp");
   server->folder_ = folder;
+  server->folder_lock_ = LockFolder(folder, O_CREAT);
   if (server->options_.tls) {
     if (absl::Status status = server->MakeCertificates(); !status.ok()) return status;
   }
@@ -193,6 +216,7 @@ RedisServer::~RedisServer() {
   Kill();
   std::error_code ignored;
   if (!folder_.empty()) fs::remove_all(folder_, ignored);
+  if (folder_lock_ >= 0) close(folder_lock_);
 }
 
 std::string RedisServer::address() const { return absl::StrCat("127.0.0.1:", port_); }

@@ -1,5 +1,5 @@
 // Real Redis servers for one test: a data folder of their own under /tmp, free ports on loopback,
-// gone at the end (also when the test crashes).
+// gone at the end; what a test that crashed left is removed by the next one.
 //
 //   auto server = *tests::RedisServer::Start({.settings = {"appendonly yes"}});
 //   ... server->url() ...
@@ -73,6 +73,7 @@ class RedisServer {
 
   RedisOptions options_;
   std::string folder_;
+  int folder_lock_ = -1;  // held while this object lives
   int port_ = 0;
   int bus_port_ = 0;
   pid_t pid_ = -1;
