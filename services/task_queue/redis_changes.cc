@@ -39,8 +39,7 @@ void Changes::RequireHead(std::string list, std::string element) {
 
 void Changes::RequireScore(std::string set, std::string member, std::string score) {
   ++conditions_count_;
-  conditions_.insert(conditions_.end(),
-                     {"Z", std::move(set), std::move(member), std::move(score)});
+  conditions_.insert(conditions_.end(), {"Z", std::move(set), std::move(member), std::move(score)});
 }
 
 void Changes::Add(std::string_view command, std::string_view key, std::string member) {

@@ -25,7 +25,9 @@ class Changes {
   void RequireScore(std::string set, std::string member, std::string score);
 
   // --- effects; sets and deletions first, then the others in the order of their first use
-  void Set(std::string key, std::string value) { sets_.emplace_back(std::move(key), std::move(value)); }
+  void Set(std::string key, std::string value) {
+    sets_.emplace_back(std::move(key), std::move(value));
+  }
   void Delete(std::string key) { deletes_.push_back(std::move(key)); }
   // A command of the form `command key members...`: RPUSH, LPUSH, SADD, SREM, ZREM, HDEL. The
   // command is a literal.

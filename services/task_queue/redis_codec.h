@@ -40,7 +40,7 @@ inline constexpr size_t kLaneElementBytes = 41;
 // A task as read, with what is not of its record.
 struct Stored {
   TaskRecord task;
-  std::string fence;            // "" while x is absent
+  std::string fence;  // "" while x is absent
   uint32_t place = 0;
   bool limited = false;         // its lease holds a permit of its type's limits
   bool has_dependents = false;  // others wait for it

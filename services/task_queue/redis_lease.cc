@@ -19,8 +19,8 @@ absl::Status SessionGone() {
 
 std::string Millis(absl::Time time) { return absl::StrCat(absl::ToUnixMillis(time)); }
 std::string Millis(absl::Duration duration) {
-  return absl::StrCat(absl::ToInt64Milliseconds(
-      std::clamp(duration, absl::ZeroDuration(), absl::Hours(24 * 365))));
+  return absl::StrCat(
+      absl::ToInt64Milliseconds(std::clamp(duration, absl::ZeroDuration(), absl::Hours(24 * 365))));
 }
 
 }  // namespace
@@ -29,9 +29,9 @@ std::string Millis(absl::Duration duration) {
 
 Async<absl::Status> RedisTaskStore::OpenSession(SessionLease session, absl::Time now) {
   for (const auto& shard : shards_) {
-    std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step),
-                                     "O", session.session_id,
-                                     Millis(session.until - now), session.user};
+    std::vector<std::string> args = {
+        Millis(now),        Millis(options_.session_clock_step), "O",
+        session.session_id, Millis(session.until - now),         session.user};
     auto opened = co_await shard->Eval(redis_scripts::Sessions(), std::move(args));
     if (!opened.ok()) co_return opened.status();
   }
@@ -62,8 +62,8 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
   StoredSession found;
   std::map<std::string, int64_t> limited;  // what it holds of types with limits
   for (const auto& shard : shards_) {
-    std::vector<std::string> args = {Millis(now), Millis(options_.session_clock_step), "F", session,
-                                     "0", ""};
+    std::vector<std::string> args = {
+        Millis(now), Millis(options_.session_clock_step), "F", session, "0", ""};
     auto alive = co_await shard->Eval(redis_scripts::Sessions(), std::move(args));
     if (!alive.ok()) co_return alive.status();
     if (alive->size() != 1 || (*alive)[0].integer != 1) co_return SessionGone();
@@ -169,14 +169,15 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
     if (reply->text == "SESSION") co_return SessionGone();
     if (reply->size() != 5) co_return UnexpectedReply("Reserve");
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
-    const std::string lease = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
+    const std::string lease =
+        redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
     std::vector<Stored> remembered;
     remembered.reserve(elements.size());
     leased.reserve(leased.size() + elements.size());
     for (size_t i = 0; i < elements.size(); ++i) {
-      auto stored = redis_codec::Decode(elements[i].text.substr(0, redis_codec::kIdBytes),
-                                        (*reply)[3].elements[i].text,
-                                        lease + (*reply)[4].elements[i].text);
+      auto stored =
+          redis_codec::Decode(elements[i].text.substr(0, redis_codec::kIdBytes),
+                              (*reply)[3].elements[i].text, lease + (*reply)[4].elements[i].text);
       if (!stored.ok()) co_return stored.status();
       leased.push_back(stored->task);
       remembered.push_back(*std::move(stored));
@@ -209,7 +210,8 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
     if (wanted <= 0) break;
     const std::string running = absl::StrCat(type->max_running_count);
     const std::string starts = absl::StrCat(type->max_starts_per_minute);
-    auto permits = co_await Permits(session, now, {type->name, absl::StrCat(wanted), running, starts});
+    auto permits =
+        co_await Permits(session, now, {type->name, absl::StrCat(wanted), running, starts});
     if (!permits.ok()) co_return permits.status();
     int unused = permits->empty() ? 0 : (*permits)[0];
     absl::Status failed;
@@ -221,7 +223,8 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
       failed = count.status();
     }
     if (unused > 0) {
-      auto back = co_await Permits(session, now, {type->name, absl::StrCat(-unused), running, starts});
+      auto back =
+          co_await Permits(session, now, {type->name, absl::StrCat(-unused), running, starts});
       if (!back.ok() && failed.ok()) failed = back.status();
     }
     if (!failed.ok() && leased.empty()) co_return failed;

@@ -144,8 +144,8 @@ Async<absl::Status> RedisTaskStore::AckOutbox(int part, int64_t up_to_sequence) 
   // The last event of the element with number n has the sequence n << kEventBits: a batch is
   // acknowledged with its last event.
   RedisShard& shard = *shards_[static_cast<size_t>(part)];
-  auto reply = co_await shard.Eval(redis_scripts::AckOutbox(),
-                                   {absl::StrCat(up_to_sequence >> kEventBits)});
+  auto reply =
+      co_await shard.Eval(redis_scripts::AckOutbox(), {absl::StrCat(up_to_sequence >> kEventBits)});
   co_return reply.status();
 }
 

@@ -135,11 +135,10 @@ Async<absl::StatusOr<std::vector<Reported>>> RedisTaskStore::FinishBatch(
         [&](Stored& stored, std::string& event) -> absl::Status {
           const auto* success = std::get_if<task_state::Success>(&request.outcome);
           absl::Status status =
-              success != nullptr
-                  ? task_state::Succeed(stored.task, *success, now)
-                  : task_state::FailAttempt(stored.task,
-                                            std::get<task_state::Failure>(request.outcome),
-                                            options_.retry, now);
+              success != nullptr ? task_state::Succeed(stored.task, *success, now)
+                                 : task_state::FailAttempt(
+                                       stored.task, std::get<task_state::Failure>(request.outcome),
+                                       options_.retry, now);
           event = std::string(task_state::EventType(stored.task));
           return status;
         },
@@ -232,8 +231,8 @@ Async<absl::StatusOr<TaskRecord>> RedisTaskStore::Restart(std::string_view task_
       changes.RequireValue(key, "");
       changes.Command({"SET", key, id});
     }
-    absl::Status planned = co_await shard->Transition(
-        &before, after, task_state::EventType(after.task), changes);
+    absl::Status planned =
+        co_await shard->Transition(&before, after, task_state::EventType(after.task), changes);
     if (!planned.ok()) co_return planned;
     auto applied = co_await shard->Apply(std::move(changes));
     if (!applied.ok()) co_return applied.status();

@@ -22,9 +22,7 @@ std::string DepthCounter(char kind, const TaskRecord& task) {
                       task.task_type);
 }
 
-std::string StatusCounter(TaskStatus status) {
-  return absl::StrCat("s", static_cast<int>(status));
-}
+std::string StatusCounter(TaskStatus status) { return absl::StrCat("s", static_cast<int>(status)); }
 
 bool HasTimer(const TaskRecord& task) {
   return (task.status == TaskStatus::kScheduled && task.ready_at != absl::InfiniteFuture()) ||
@@ -43,11 +41,11 @@ int64_t BucketOf(const TaskRecord& task) {
 }
 
 absl::Status UnexpectedReply(std::string_view script) {
-  return status::Error(absl::StatusCode::kInternal, "UNEXPECTED_REDIS_REPLY",
-                       absl::StrCat("Redis answered the script ",
-                                    absl::string_view(script.data(), script.size()),
-                                    " with something else than it returns; are servers of "
-                                    "different releases at work?"));
+  return status::Error(
+      absl::StatusCode::kInternal, "UNEXPECTED_REDIS_REPLY",
+      absl::StrCat("Redis answered the script ", absl::string_view(script.data(), script.size()),
+                   " with something else than it returns; are servers of "
+                   "different releases at work?"));
 }
 
 RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count,
@@ -56,12 +54,11 @@ RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_ta
       prefix_(std::move(prefix)),
       max_tasks_count_(max_tasks_count),
       keeps_permits_(keeps_permits),
-      submits_(kMaxBatchCount, 1, [this](auto tasks, auto done) {
-        RunSubmit(std::move(tasks), std::move(done));
-      }),
-      successes_(kMaxBatchCount, 2, [this](auto tasks, auto done) {
-        RunSucceed(std::move(tasks), std::move(done));
-      }) {}
+      submits_(kMaxBatchCount, 1,
+               [this](auto tasks, auto done) { RunSubmit(std::move(tasks), std::move(done)); }),
+      successes_(kMaxBatchCount, 2,
+                 [this](auto tasks, auto done) { RunSucceed(std::move(tasks), std::move(done)); }) {
+}
 
 Async<absl::StatusOr<redis::Value>> RedisShard::Eval(const redis::Script& script,
                                                      std::vector<std::string> args) {
@@ -320,7 +317,8 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
     co_return absl::OkStatus();
   }
   if (is_pending) co_return co_await TakeKey(after, was_running, changes);
-  const bool had = before != nullptr && (before->task.status == TaskStatus::kPending || was_running);
+  const bool had =
+      before != nullptr && (before->task.status == TaskStatus::kPending || was_running);
   if (had) co_return co_await GiveKeyUp(after, changes);
   co_return absl::OkStatus();
 }
@@ -421,8 +419,7 @@ Async<absl::StatusOr<RedisShard::Changed>> RedisShard::Modify(std::string task_i
       changes.Set(StateKey(id), redis_codec::EncodeState(changed.after));
       changes.Add("RPUSH", Key("o"), redis_codec::EncodeEvent(event, changed.after));
     } else {
-      absl::Status planned =
-          co_await Transition(&changed.before, changed.after, event, changes);
+      absl::Status planned = co_await Transition(&changed.before, changed.after, event, changes);
       if (!planned.ok()) co_return planned;
     }
     if (extra) extra(changed.after, changes);
@@ -453,9 +450,8 @@ Async<absl::StatusOr<bool>> RedisShard::TellDependents(std::string id, int max_c
   auto waiting = co_await Command({"SRANDMEMBER", dependents, absl::StrCat(max_count)});
   if (!waiting.ok()) co_return waiting.status();
   for (const redis::Value& one : waiting->elements) {
-    auto told = co_await Modify(
-        redis_codec::UnpackId(one.text),
-        [&](Stored& stored, std::string& event) {
+    auto told =
+        co_await Modify(redis_codec::UnpackId(one.text), [&](Stored& stored, std::string& event) {
           if (stored.task.status != TaskStatus::kScheduled) return absl::OkStatus();
           if (succeeded) {
             task_state::DependencySucceeded(stored.task, uuid, now);

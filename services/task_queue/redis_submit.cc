@@ -36,7 +36,8 @@ NewTask Resolve(const NewTask& task, const std::map<std::string, std::string>& s
     if (auto it = same_as.find(id); it != same_as.end()) id = it->second;
   }
   std::set<std::string> seen;
-  std::erase_if(resolved.depends_on, [&](const std::string& id) { return !seen.insert(id).second; });
+  std::erase_if(resolved.depends_on,
+                [&](const std::string& id) { return !seen.insert(id).second; });
   return resolved;
 }
 
@@ -46,7 +47,7 @@ NewTask Resolve(const NewTask& task, const std::map<std::string, std::string>& s
 struct RedisTaskStore::BatchPlan {
   Changes changes;
   int64_t created_count = 0;
-  std::map<std::string, Stored> created;  // by task id
+  std::map<std::string, Stored> created;        // by task id
   std::map<std::string, std::string> requests;  // key -> fingerprint
   std::map<std::string, std::string> request_ids;
   std::set<std::string> unique_keys;
@@ -60,8 +61,8 @@ Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> RedisTaskStore::Su
     std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) {
   std::vector<absl::StatusOr<Submitted>> results;
   results.reserve(tasks.size());
-  const bool all_plain =
-      std::all_of(tasks.begin(), tasks.end(), [&](const NewTask& task) { return IsPlain(task, now); });
+  const bool all_plain = std::all_of(tasks.begin(), tasks.end(),
+                                     [&](const NewTask& task) { return IsPlain(task, now); });
   if (all_or_nothing && !all_plain) co_return co_await SubmitTogether(tasks, now);
   std::map<std::string, std::string> same_as;
   for (size_t begin = 0; begin < tasks.size();) {
@@ -258,8 +259,7 @@ Async<absl::StatusOr<RedisTaskStore::Planned>> RedisTaskStore::Plan(const NewTas
       auto read = co_await shard.Read({packed});
       if (!read.ok()) co_return read.status();
       const std::optional<Stored>& on = (*read)[0];
-      if (packed.empty() || !on || on->task.owner != task.owner ||
-          on->task.tenant != task.tenant) {
+      if (packed.empty() || !on || on->task.owner != task.owner || on->task.tenant != task.tenant) {
         co_return Planned{UnknownDependency(id), {}};
       }
       if (on->task.status == TaskStatus::kSucceeded) continue;
@@ -288,8 +288,7 @@ Async<absl::StatusOr<RedisTaskStore::Planned>> RedisTaskStore::Plan(const NewTas
                      redis_codec::PackId(out.task.task_id) +
                          redis_codec::Number(static_cast<uint64_t>(absl::ToUnixMillis(now)), 6) +
                          task.fingerprint,
-                     "PX",
-                     absl::StrCat(absl::ToInt64Milliseconds(kRequestIdTtl))});
+                     "PX", absl::StrCat(absl::ToInt64Milliseconds(kRequestIdTtl))});
     batch.requests[remember_request] = task.fingerprint;
     batch.request_ids[remember_request] = out.task.task_id;
   }

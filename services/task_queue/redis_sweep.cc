@@ -49,11 +49,10 @@ Async<absl::Status> RedisTaskStore::SweepShard(RedisShard& shard, Sweeping& swee
     co_return absl::OkStatus();
   }
   auto due = co_await shard.Eval(
-      redis_scripts::Due(),
-      {absl::StrCat(absl::ToUnixMillis(sweeping.now)),
-       absl::StrCat(absl::ToInt64Milliseconds(
-           std::min(options_.session_clock_step, absl::Hours(24 * 365)))),
-       absl::StrCat(room), options_.forget_waits_for_outbox ? "1" : "0"});
+      redis_scripts::Due(), {absl::StrCat(absl::ToUnixMillis(sweeping.now)),
+                             absl::StrCat(absl::ToInt64Milliseconds(
+                                 std::min(options_.session_clock_step, absl::Hours(24 * 365)))),
+                             absl::StrCat(room), options_.forget_waits_for_outbox ? "1" : "0"});
   if (!due.ok()) co_return due.status();
   if (due->size() != 4) co_return UnexpectedReply("Due");
   for (const redis::Value& session : (*due)[0].elements) {
@@ -87,8 +86,8 @@ Async<absl::Status> RedisTaskStore::EndSession(RedisShard& shard, const redis::V
   for (const redis::Value& id : ended[2].elements) {
     const std::string uuid = redis_codec::UnpackId(id.text);
     int64_t epoch = 0;
-    auto changed = co_await shard.Modify(
-        uuid, [&](Stored& stored, std::string& event) -> absl::Status {
+    auto changed =
+        co_await shard.Modify(uuid, [&](Stored& stored, std::string& event) -> absl::Status {
           if (stored.task.status != TaskStatus::kRunning || stored.task.session_id != session) {
             return absl::OkStatus();
           }
@@ -192,9 +191,9 @@ Async<absl::Status> RedisTaskStore::EndOverdue(Sweeping& sweeping) {
     auto reported = co_await ReportOne(
         lease, ReportKind::kFailure,
         [&](Stored& stored, std::string& event) -> absl::Status {
-          absl::Status failed =
-              task_state::FailAttempt(stored.task, task_state::Overdue(stored.task, sweeping.jitter),
-                                      options_.retry, sweeping.now);
+          absl::Status failed = task_state::FailAttempt(
+              stored.task, task_state::Overdue(stored.task, sweeping.jitter), options_.retry,
+              sweeping.now);
           event = std::string(task_state::EventType(stored.task));
           return failed;
         },
@@ -240,8 +239,8 @@ Async<absl::StatusOr<int64_t>> RedisTaskStore::Forget(RedisShard& shard,
   for (const std::string& owner : owners) {
     int64_t gone = kTrimOwnedCount;
     while (gone == kTrimOwnedCount) {
-      auto trimmed = co_await shard.Eval(redis_scripts::TrimOwned(),
-                                         {owner, absl::StrCat(kTrimOwnedCount)});
+      auto trimmed =
+          co_await shard.Eval(redis_scripts::TrimOwned(), {owner, absl::StrCat(kTrimOwnedCount)});
       if (!trimmed.ok()) co_return trimmed.status();
       gone = trimmed->integer;
     }
@@ -286,9 +285,9 @@ Async<absl::StatusOr<CleanupResult>> RedisTaskStore::Cleanup(const CleanupQuery&
   CleanupResult result;
   const bool by_end = query.finished_before != absl::InfinitePast();
   for (const auto& shard : shards_) {
-    auto buckets = co_await shard->Command(
-        {"ZRANGEBYSCORE", shard->Key("fb"), "-inf",
-         by_end ? "+inf" : absl::StrCat(absl::ToUnixMillis(now))});
+    auto buckets =
+        co_await shard->Command({"ZRANGEBYSCORE", shard->Key("fb"), "-inf",
+                                 by_end ? "+inf" : absl::StrCat(absl::ToUnixMillis(now))});
     if (!buckets.ok()) co_return buckets.status();
     for (const redis::Value& bucket : buckets->elements) {
       for (int first = 0;; first += kPageCount) {
@@ -296,9 +295,9 @@ Async<absl::StatusOr<CleanupResult>> RedisTaskStore::Cleanup(const CleanupQuery&
           result.more = true;
           co_return result;
         }
-        auto page = co_await shard->Command({"LRANGE", shard->Key("f:" + bucket.text),
-                                             absl::StrCat(first),
-                                             absl::StrCat(first + kPageCount - 1)});
+        auto page =
+            co_await shard->Command({"LRANGE", shard->Key("f:" + bucket.text), absl::StrCat(first),
+                                     absl::StrCat(first + kPageCount - 1)});
         if (!page.ok()) co_return page.status();
         if (page->elements.empty()) break;
         auto read = co_await shard->Read(TextsOf(*page));
@@ -307,12 +306,13 @@ Async<absl::StatusOr<CleanupResult>> RedisTaskStore::Cleanup(const CleanupQuery&
         std::set<std::string> seen;
         for (auto& one : *read) {
           if (!one || !task_state::IsFinal(one->task.status)) continue;
-          const bool over = by_end ? *one->task.finished_at < query.finished_before
-                                   : one->task.expires_at <= now;
+          const bool over =
+              by_end ? *one->task.finished_at < query.finished_before : one->task.expires_at <= now;
           const bool room =
               result.removed_count + static_cast<int64_t>(gone.size()) < query.max_count;
           if (over && !room) result.more = true;
-          if (over && room && seen.insert(one->task.task_id).second) gone.push_back(*std::move(one));
+          if (over && room && seen.insert(one->task.task_id).second)
+            gone.push_back(*std::move(one));
         }
         if (query.dry_run) {
           result.removed_count += static_cast<int64_t>(gone.size());
@@ -341,8 +341,8 @@ Async<absl::StatusOr<PurgeResult>> RedisTaskStore::Purge(const PurgeQuery& query
     std::string cursor = "0";
     std::set<std::string> seen;
     do {
-      auto page = co_await shard->Command(
-          {"SCAN", cursor, "MATCH", shard->Key("t:*"), "COUNT", "500"});
+      auto page =
+          co_await shard->Command({"SCAN", cursor, "MATCH", shard->Key("t:*"), "COUNT", "500"});
       if (!page.ok()) co_return page.status();
       if (page->size() != 2) co_return UnexpectedReply("SCAN");
       cursor = (*page)[0].text;
@@ -366,8 +366,8 @@ Async<absl::StatusOr<PurgeResult>> RedisTaskStore::Purge(const PurgeQuery& query
           auto changed = co_await shard->Modify(
               one->task.task_id, [&](Stored& stored, std::string& event) -> absl::Status {
                 if (!wanted(stored.task)) return absl::AbortedError("no longer");
-                absl::Status cancelled = task_state::Cancel(
-                    stored.task, "purged by an administrator", now);
+                absl::Status cancelled =
+                    task_state::Cancel(stored.task, "purged by an administrator", now);
                 event = std::string(task_state::EventType(stored.task));
                 return cancelled;
               });

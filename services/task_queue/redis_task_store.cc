@@ -47,8 +47,10 @@ Async<absl::Status> RedisTaskStore::CheckLayout() {
   if (kept->text == count) co_return absl::OkStatus();
   co_return status::Error(
       absl::StatusCode::kFailedPrecondition, "SHARDS_CHANGED",
-      absl::StrCat("this Redis holds tasks in ", kept->text, " shards, and task_queue.shards_count "
-                   "is ", count, "; set it to ", kept->text, ", or use another key prefix"));
+      absl::StrCat("this Redis holds tasks in ", kept->text,
+                   " shards, and task_queue.shards_count "
+                   "is ",
+                   count, "; set it to ", kept->text, ", or use another key prefix"));
 }
 
 // --- where a task is
@@ -145,8 +147,8 @@ Async<absl::StatusOr<TaskPage>> RedisTaskStore::ListByOwner(const ListQuery& que
   for (size_t number = first; number <= last; ++number, before.clear()) {
     RedisShard& shard = *shards_[number];
     for (;;) {
-      auto reply =
-          co_await shard.Eval(redis_scripts::Owned(), {query.owner, before, absl::StrCat(kPageCount)});
+      auto reply = co_await shard.Eval(redis_scripts::Owned(),
+                                       {query.owner, before, absl::StrCat(kPageCount)});
       if (!reply.ok()) co_return reply.status();
       if (reply->size() != 2) co_return UnexpectedReply("Owned");
       const int64_t start = (*reply)[0].integer;
@@ -329,7 +331,8 @@ Async<absl::Status> RedisTaskStore::SaveShared(std::string_view kind, std::strin
   const std::string kind_text(kind), name_text(name);
   Changes changes;
   changes.Add("SADD", shard.Key("docs:" + kind_text), name_text);
-  changes.Command({"SET", shard.Key("doc:" + kind_text + ":" + name_text), std::move(document), "PX",
+  changes.Command({"SET", shard.Key("doc:" + kind_text + ":" + name_text), std::move(document),
+                   "PX",
                    absl::StrCat(absl::ToInt64Milliseconds(
                        std::clamp(ttl, absl::Milliseconds(1), absl::Hours(24 * 3650))))});
   auto applied = co_await shard.Apply(std::move(changes));

@@ -36,8 +36,8 @@
 namespace slipstream::task_queue {
 
 struct RedisTaskStoreOptions {
-  std::string name = "slipstream";  // first part of every key
-  int shards_count = 1;             // 1-1,024
+  std::string name = "slipstream";       // first part of every key
+  int shards_count = 1;                  // 1-1,024
   int64_t max_tasks_count = 10'000'000;  // finished ones included; of each shard
   int64_t max_outbox_count = 1'000'000;  // elements; beyond it the oldest are dropped and counted
   absl::Duration aging_step = absl::Seconds(30);
@@ -98,8 +98,8 @@ class RedisTaskStore final : public TaskStore {
   Async<absl::Status> AckOutbox(int part, int64_t up_to_sequence) override;
   void SetListener(StoreListener* listener) override;
   void AnnounceEndedLease(const EndedLease& ended) override;
-  Async<absl::Status> SaveShared(std::string_view kind, std::string_view name,
-                                 std::string document, absl::Duration ttl) override;
+  Async<absl::Status> SaveShared(std::string_view kind, std::string_view name, std::string document,
+                                 absl::Duration ttl) override;
   Async<absl::StatusOr<std::vector<std::pair<std::string, std::string>>>> LoadShared(
       std::string_view kind) override;
 
@@ -170,7 +170,7 @@ class RedisTaskStore final : public TaskStore {
   std::atomic<int64_t> outbox_dropped_count_{0};
 
   sync::Mutex mu_;
-  std::unordered_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);  // by this server
+  std::unordered_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);    // by this server
   absl::Time next_overdue_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // at the earliest
 
   struct HandedOut {

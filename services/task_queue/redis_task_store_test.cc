@@ -29,8 +29,8 @@ RedisTaskStoreOptions Options(int shards_count) {
 
 struct Connected {
   Connected(const redis::Options& redis_options, int shards_count)
-      : client(*redis::Client::Create({runtime.executor(), random, logging::Logger()},
-                                      redis_options)),
+      : client(
+            *redis::Client::Create({runtime.executor(), random, logging::Logger()}, redis_options)),
         store(*client, Options(shards_count)) {}
   async::Runtime runtime{1};
   random::SystemRandom random;
@@ -59,8 +59,9 @@ std::unique_ptr<TaskStore> OnACluster() {
 // TLS, and a user who may do no more than the store needs.
 std::unique_ptr<TaskStore> OverTlsWithAcl() {
   static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start(
-      {.settings = {"user queue on >a%20secret ~slipstream{*}:* &slipstream{*}:* -@all +@read +@write "
-                    "+@scripting +@pubsub +@connection +info +role +flushall"},
+      {.settings =
+           {"user queue on >a%20secret ~slipstream{*}:* &slipstream{*}:* -@all +@read +@write "
+            "+@scripting +@pubsub +@connection +info +role +flushall"},
        .tls = true}));
   std::string url = (*server)->url();
   url.insert(url.find("://") + 3, "queue:a%2520secret@");

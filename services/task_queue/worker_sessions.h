@@ -226,7 +226,8 @@ class WorkerSessions {
   const WorkerTimes times_;
   mutable sync::Mutex mu_;
   std::map<std::string, Session> sessions_ ABSL_GUARDED_BY(mu_);
-  // When Reclaim looks at which session; bounded by the resumes and failed leases of a lease's time.
+  // When Reclaim looks at which session; bounded by the resumes and failed leases of a lease's
+  // time.
   std::set<std::pair<absl::Time, std::string>> to_reclaim_ ABSL_GUARDED_BY(mu_);
   std::string next_session_ ABSL_GUARDED_BY(mu_);  // where the next dispatch begins
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
