@@ -53,6 +53,10 @@ std::unique_ptr<TaskStore> OnOneServer() {
 // More shards than one, and keys that are spread over the slots.
 std::unique_ptr<TaskStore> OnACluster() {
   static auto* cluster = new std::unique_ptr<tests::RedisCluster>(*tests::RedisCluster::Start(3));
+  for (int i = 0; i < (*cluster)->size(); ++i) {
+    const auto flushed = (*cluster)->node(i).Cli({"FLUSHALL"});
+    EXPECT_TRUE(flushed.ok()) << flushed.status();
+  }
   return Fresh({.url = (*cluster)->url()}, 12);
 }
 
