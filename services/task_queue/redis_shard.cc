@@ -398,8 +398,7 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
 
 // --- read, change, commit
 
-Async<absl::StatusOr<RedisShard::Changed>> RedisShard::Modify(std::string task_id, Change change,
-                                                              Extra extra) {
+Async<absl::StatusOr<RedisShard::Changed>> RedisShard::Modify(std::string task_id, Change change) {
   constexpr int kMaxTriesCount = 32;
   const std::string id = redis_codec::PackId(task_id);
   if (id.empty()) co_return TaskNotFound(task_id);
@@ -422,7 +421,6 @@ Async<absl::StatusOr<RedisShard::Changed>> RedisShard::Modify(std::string task_i
       absl::Status planned = co_await Transition(&changed.before, changed.after, event, changes);
       if (!planned.ok()) co_return planned;
     }
-    if (extra) extra(changed.after, changes);
     auto applied = co_await Apply(std::move(changes));
     if (!applied.ok()) co_return applied.status();
     if (*applied) co_return changed;

@@ -105,8 +105,7 @@ class RedisShard {
     Stored before, after;
   };
   using Change = std::function<absl::Status(Stored&, std::string& event)>;
-  using Extra = std::function<void(const Stored& after, Changes&)>;
-  Async<absl::StatusOr<Changed>> Modify(std::string task_id, Change change, Extra extra = {});
+  Async<absl::StatusOr<Changed>> Modify(std::string task_id, Change change);
 
   // Tells those that depend on an ended task, at most `max_count` of them; true when there are
   // more. Changed records are added to `changed`.
