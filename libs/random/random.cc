@@ -3,6 +3,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -31,22 +32,33 @@ std::string Random::Bytes(size_t count) {
   return bytes;
 }
 
+namespace {
+
+// getrandom never returns less than asked for up to 256 bytes, nor is it interrupted.
+struct KernelBytes {
+  static constexpr size_t kCount = 256 / sizeof(uint64_t);
+  std::array<uint64_t, kCount> buffer = {};
+  size_t used_count = kCount;
+};
+
+}  // namespace
+
 uint64_t SystemRandom::Next64() {
-  sync::MutexLock lock(mu_);
-  if (used_count_ == kBufferCount) {
+  static thread_local KernelBytes mine;
+  if (mine.used_count == KernelBytes::kCount) {
     ssize_t got = 0;
     do {
-      got = getrandom(buffer_.data(), sizeof(buffer_), 0);
+      got = getrandom(mine.buffer.data(), sizeof(mine.buffer), 0);
     } while (got < 0 && errno == EINTR);
-    if (got != static_cast<ssize_t>(sizeof(buffer_))) {
+    if (got != static_cast<ssize_t>(sizeof(mine.buffer))) {
       // Going on would hand out guessable secrets.
       std::perror("slipstream: getrandom");
       std::abort();
     }
-    used_count_ = 0;
+    mine.used_count = 0;
   }
-  const uint64_t value = buffer_[used_count_];
-  buffer_[used_count_++] = 0;
+  const uint64_t value = mine.buffer[mine.used_count];
+  mine.buffer[mine.used_count++] = 0;
   return value;
 }
 
@@ -62,15 +74,21 @@ std::string Uuid7(const clock::Clock& clock, Random& random) {
   const uint64_t high = (unix_ms << 16) | (uint64_t{7} << 12) | (random.Next64() >> 52);
   const uint64_t low = (uint64_t{0b10} << 62) | (random.Next64() >> 2);
 
-  constexpr char kHex[] = "0123456789abcdef";
-  std::string text;
-  text.reserve(36);
-  for (int digit = 0; digit < 32; ++digit) {
-    if (digit == 8 || digit == 12 || digit == 16 || digit == 20) text.push_back('-');
-    const uint64_t half = digit < 16 ? high : low;
-    text.push_back(kHex[(half >> (60 - 4 * (digit % 16))) & 0xf]);
-  }
-  return text;
+  // Where the groups of 8, 4, 4, 4 and 12 digits begin in the text.
+  std::array<char, 36> text;
+  text.fill('-');
+  const auto write = [&](size_t at, uint64_t value, int digits) {
+    constexpr char kHex[] = "0123456789abcdef";
+    for (int i = digits - 1; i >= 0; --i, value >>= 4) {
+      text[at + static_cast<size_t>(i)] = kHex[value & 0xf];
+    }
+  };
+  write(0, high >> 32, 8);
+  write(9, high >> 16, 4);
+  write(14, high, 4);
+  write(19, low >> 48, 4);
+  write(24, low, 12);
+  return std::string(text.data(), text.size());
 }
 
 }  // namespace slipstream::random

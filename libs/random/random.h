@@ -5,7 +5,6 @@
 #ifndef SLIPSTREAM_LIBS_RANDOM_RANDOM_H_
 #define SLIPSTREAM_LIBS_RANDOM_RANDOM_H_
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -35,19 +34,12 @@ class Random {
 };
 
 // The kernel's generator (getrandom(2)), fit for secrets. Bytes are fetched by the buffer, since
-// a system call per value would cost more than the value, and are wiped once handed out.
+// a system call per value would cost more than the value, and are wiped once handed out. Each
+// thread has a buffer, so that none waits for another.
 // A child made by fork() must exec before it uses a copy: it would repeat its parent's buffer.
 class SystemRandom final : public Random {
  public:
   uint64_t Next64() override;
-
- private:
-  // getrandom never returns less than asked for up to 256 bytes, nor is it interrupted.
-  static constexpr size_t kBufferCount = 256 / sizeof(uint64_t);
-
-  sync::Mutex mu_;
-  std::array<uint64_t, kBufferCount> buffer_ ABSL_GUARDED_BY(mu_) = {};
-  size_t used_count_ ABSL_GUARDED_BY(mu_) = kBufferCount;
 };
 
 // The same values for the same seed, on every machine: for tests and simulations. Not for secrets.

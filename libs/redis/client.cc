@@ -188,6 +188,8 @@ Async<std::vector<NodeReply>> Client::ForEachPrimary(std::vector<std::string> ar
   return Impl::RunOnEach(impl_, std::move(args));
 }
 
+const Executor& Client::executor() const { return impl_->deps.executor; }
+
 bool Client::connected() const { return impl_->router->connected(); }
 
 std::vector<std::string> Client::NodeAddresses() const {

@@ -147,6 +147,7 @@ class Client {
   // at most command_timeout). Not empty; one entry for each primary.
   Async<std::vector<NodeReply>> ForEachPrimary(std::vector<std::string> args);
 
+  const Executor& executor() const;
   // Whether every node it needs is connected (a cluster: the owners of all slots).
   bool connected() const;
   // The primaries it knows, host:port. For a cluster the seeds until the slots are known.

@@ -177,6 +177,8 @@ void Connection::OnRead(const LinkPtr& link, error_code error, size_t bytes_coun
     if (draining_) return Lose("the server is no longer the primary");
   }
   StartRead(link);
+  // What the answers' callbacks have handed in goes out now, not when their wake-up has its turn.
+  if (!writing_) TakeIncoming();
   Flush();
 }
 

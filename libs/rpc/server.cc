@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/channelz_service_plugin.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/server_builder_option.h>
@@ -73,6 +74,7 @@ struct Server::Impl {
   std::vector<grpc::Service*> services;
   std::vector<std::string> service_names;
   std::unique_ptr<grpc::Server> server;
+  grpc::CallbackGenericService unimplemented;  // outlives the server it is registered at
   std::unique_ptr<grpc::Server> channelz;
 };
 
@@ -115,6 +117,10 @@ absl::Status Server::Start() {
     EnableChannelz();
     grpc::ServerBuilder admin;
     admin.SetOption(std::make_unique<Plugins>(options_.reflection, true, nullptr));
+    // A callback service beside channelz' synchronous ones, so that gRPC gives those a completion
+    // queue that does not poll: with one that does, their thread takes part in the calls of every
+    // server of the process, only to hand each on.
+    admin.RegisterCallbackGenericService(&impl_->unimplemented);
     admin.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &channelz_port_);
     impl_->channelz = admin.BuildAndStart();
     if (!impl_->channelz) return absl::UnavailableError("cannot open a loopback port for channelz");

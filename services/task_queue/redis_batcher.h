@@ -3,15 +3,20 @@
 // A caller's items stay together and are answered together, in order. One call under way makes the
 // largest batches; two keep Redis from being idle while the next one is made.
 //
-// Thread safety: Add from any thread. `run` and the answers are called under no lock.
+// Thread safety: Add from any thread. `run` is called under no lock; the answers on the executor,
+// many of them by one post, so an answer may resume its coroutine there (async::Resume::Here).
 #ifndef SERVICES_TASK_QUEUE_REDIS_BATCHER_H_
 #define SERVICES_TASK_QUEUE_REDIS_BATCHER_H_
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
+#include "libs/async/async.h"
 #include "libs/sync/mutex.h"
 
 namespace slipstream::task_queue {
@@ -23,8 +28,9 @@ class Batcher {
   // Runs one batch and calls `done` once, with one result per item; from any thread.
   using Run = std::function<void(std::vector<Item>, Answer done)>;
 
-  Batcher(size_t max_items_count, int max_in_flight_count, Run run)
-      : max_items_count_(max_items_count),
+  Batcher(Executor executor, size_t max_items_count, int max_in_flight_count, Run run)
+      : executor_(std::move(executor)),
+        max_items_count_(max_items_count),
         max_in_flight_count_(max_in_flight_count),
         run_(std::move(run)) {}
 
@@ -43,17 +49,23 @@ class Batcher {
     std::vector<Item> items;
     Answer answer;
   };
+  struct Answers {
+    std::vector<Result> results;
+    std::vector<std::pair<size_t, Answer>> to;  // how many of the results are whose
+  };
+  // Of one post: others of the executor have their turn in between.
+  static constexpr size_t kAnswersPerPost = 32;
 
   // REQUIRES: one of in_flight_ is this call's.
   void Next() {
     std::vector<Item> batch;
-    std::vector<std::pair<size_t, Answer>> answers;
+    auto answers = std::make_shared<Answers>();
     {
       sync::MutexLock lock(mu_);
       while (!waiting_.empty()) {
         Group& group = waiting_.front();
         if (!batch.empty() && batch.size() + group.items.size() > max_items_count_) break;
-        answers.emplace_back(group.items.size(), std::move(group.answer));
+        answers->to.emplace_back(group.items.size(), std::move(group.answer));
         if (batch.empty()) {
           batch = std::move(group.items);
         } else {
@@ -61,23 +73,35 @@ class Batcher {
         }
         waiting_.pop_front();
       }
-      if (answers.empty()) {
+      if (answers->to.empty()) {
         --in_flight_;
         return;
       }
     }
-    run_(std::move(batch), [this, answers = std::move(answers)](std::vector<Result> results) {
-      // First the next batch, then the callers: Redis shall not wait for them.
+    run_(std::move(batch), [this, answers](std::vector<Result> results) {
+      answers->results = std::move(results);
+      PostAnswers(executor_, answers, 0, 0);
       Next();
-      auto from = results.begin();
-      for (const auto& [count, answer] : answers) {
-        const auto to = from + static_cast<std::ptrdiff_t>(count);
-        answer({std::make_move_iterator(from), std::make_move_iterator(to)});
-        from = to;
-      }
     });
   }
 
+  static void PostAnswers(const Executor& executor, std::shared_ptr<Answers> answers, size_t first,
+                          size_t first_result) {
+    boost::asio::post(executor, [executor, answers = std::move(answers), first, first_result] {
+      const size_t end = std::min(first + kAnswersPerPost, answers->to.size());
+      auto from = answers->results.begin() + static_cast<std::ptrdiff_t>(first_result);
+      for (size_t i = first; i < end; ++i) {
+        const auto to = from + static_cast<std::ptrdiff_t>(answers->to[i].first);
+        answers->to[i].second({std::make_move_iterator(from), std::make_move_iterator(to)});
+        from = to;
+      }
+      if (end == answers->to.size()) return;
+      const auto next = static_cast<size_t>(from - answers->results.begin());
+      PostAnswers(executor, answers, end, next);
+    });
+  }
+
+  const Executor executor_;
   const size_t max_items_count_;
   const int max_in_flight_count_;
   const Run run_;
