@@ -23,13 +23,13 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 #include "libs/async/start.h"
 #include "libs/async/suspend.h"
+#include "libs/rpc/arena_message.h"
 #include "libs/rpc/send_queue.h"
 #include "libs/rpc/server_call.h"
 
@@ -40,8 +40,9 @@ template <class Response>
 class Sender {
  public:
   virtual ~Sender() = default;
-  virtual bool Send(Response message) = 0;          // see SendQueue::Send
-  virtual Async<bool> Write(Response message) = 0;  // see SendQueue::Write
+  virtual bool Send(Response message) = 0;                         // see SendQueue::Send
+  virtual bool Send(std::shared_ptr<const Response> message) = 0;  // the same, without a move
+  virtual Async<bool> Write(Response message) = 0;                 // see SendQueue::Write
 };
 
 // The stream that a client-streaming handler reads from. One Read at a time.
@@ -49,9 +50,9 @@ template <class Request>
 class Receiver {
  public:
   virtual ~Receiver() = default;
-  // nullopt: the client has sent its last message, or is gone (CallContext::cancelled tells).
-  virtual Async<std::optional<Request>> Read() = 0;
-  // A Read that waits, and every later one, answers nullopt: for a server that ends the call while
+  // Null: the client has sent its last message, or is gone (CallContext::cancelled tells).
+  virtual Async<std::shared_ptr<Request>> Read() = 0;
+  // A Read that waits, and every later one, answers null: for a server that ends the call while
   // the client would go on. From any thread.
   virtual void Stop() = 0;
 };
@@ -60,7 +61,7 @@ class Receiver {
 template <class Request>
 class UploadReceiver : public Receiver<Request> {
  public:
-  // Once Read has answered nullopt: true when the client has ended its side and waits for the
+  // Once Read has answered null: true when the client has ended its side and waits for the
   // answer, false when it is gone. Asked before anything is kept for good, because a stream that
   // broke ends like one that is complete, and CallContext::cancelled may be told later. Sends the
   // initial metadata, which fails exactly when the stream is closed.
@@ -99,22 +100,23 @@ template <class Request>
 class ReadSlot {
  public:
   template <class StartRead>
-  Async<std::optional<Request>> Read(StartRead start_read) {
+  Async<std::shared_ptr<Request>> Read(StartRead start_read) {
+    // Here until gRPC has filled it.
+    std::shared_ptr<Request> message = MakeArenaMessage<Request>();
     const bool ok = co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
       {
         sync::MutexLock lock(mutex_);
         if (!ended_) {
           resume_ = std::move(resume);
-          message_.Clear();
+          message_ = message;
           // Under the lock, so that a Stop comes before or after it and the reactor cannot end in
           // between. gRPC does not call back from inside a start.
-          start_read(&message_);
+          start_read(message.get());
         }
       }
       if (resume) resume(false);
     });
-    if (!ok) co_return std::nullopt;
-    co_return std::move(message_);
+    co_return ok ? std::move(message) : nullptr;
   }
   void OnReadDone(bool ok) {
     async::Resume<bool> resume;
@@ -128,7 +130,8 @@ class ReadSlot {
   void Stop() { OnReadDone(false); }
 
  private:
-  Request message_;
+  // The last one: after a Stop gRPC may still be about to fill it.
+  std::shared_ptr<Request> message_;
   sync::Mutex mutex_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   async::Resume<bool> resume_ ABSL_GUARDED_BY(mutex_);
@@ -154,6 +157,9 @@ class SendingReactor : public CallReactor<GrpcReactor>, public Sender<Response> 
     queue_.Finish();
   }
   bool Send(Response message) override { return queue_.Send(std::move(message)); }
+  bool Send(std::shared_ptr<const Response> message) override {
+    return queue_.Send(std::move(message));
+  }
   Async<bool> Write(Response message) override { return queue_.Write(std::move(message)); }
   void OnWriteDone(bool ok) override { queue_.OnWriteDone(ok); }
   void OnCancel() override {
@@ -174,7 +180,7 @@ class ReadReactor final : public CallReactor<grpc::ServerReadReactor<Request>>,
                           public UploadReceiver<Request> {
  public:
   using CallReactor<grpc::ServerReadReactor<Request>>::CallReactor;
-  Async<std::optional<Request>> Read() override {
+  Async<std::shared_ptr<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
   void Stop() override { slot_.Stop(); }
@@ -198,7 +204,7 @@ class BidiReactor final
       public Receiver<Request> {
  public:
   using SendingReactor<grpc::ServerBidiReactor<Request, Response>, Response>::SendingReactor;
-  Async<std::optional<Request>> Read() override {
+  Async<std::shared_ptr<Request>> Read() override {
     return slot_.Read([this](Request* r) { this->StartRead(r); });
   }
   void Stop() override { slot_.Stop(); }

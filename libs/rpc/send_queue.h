@@ -6,7 +6,7 @@
 
 #include <deque>
 #include <functional>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include "libs/async/event.h"
@@ -25,7 +25,8 @@ class SendQueue {
       : start_write_(std::move(start_write)), finish_(std::move(finish)) {}
 
   // Queues without waiting. False: the peer is gone, the stream is finished, or the queue is full.
-  bool Send(Message message) {
+  bool Send(Message message) { return Send(std::make_shared<const Message>(std::move(message))); }
+  bool Send(std::shared_ptr<const Message> message) {
     sync::MutexLock lock(mutex_);
     if (closed_ || finishing_) return false;
     if (in_flight_) {
@@ -33,10 +34,10 @@ class SendQueue {
       queue_.push_back(std::move(message));
       return true;
     }
-    in_flight_.emplace(std::move(message));
+    in_flight_ = std::move(message);
     // Under the lock, so that a Close on another thread comes before or after the start and never
     // between the check and it. gRPC does not call back from inside a start.
-    start_write_(&*in_flight_);
+    start_write_(in_flight_.get());
     return true;
   }
 
@@ -48,7 +49,7 @@ class SendQueue {
       {
         sync::MutexLock lock(mutex_);
         if (closed_ || finishing_) co_return false;
-        full = in_flight_.has_value() && queue_.size() >= kHighWaterCount;
+        full = in_flight_ != nullptr && queue_.size() >= kHighWaterCount;
       }
       if (!full) co_return Send(std::move(message));
       co_await room_.Wait(version);
@@ -76,9 +77,9 @@ class SendQueue {
       }
       in_flight_.reset();
       if (!queue_.empty()) {
-        in_flight_.emplace(std::move(queue_.front()));
+        in_flight_ = std::move(queue_.front());
         queue_.pop_front();
-        start_write_(&*in_flight_);
+        start_write_(in_flight_.get());
       } else {
         finish = finishing_;
       }
@@ -110,8 +111,8 @@ class SendQueue {
   const std::function<void()> finish_;
   async::Event room_;
   mutable sync::Mutex mutex_;
-  std::deque<Message> queue_ ABSL_GUARDED_BY(mutex_);
-  std::optional<Message> in_flight_ ABSL_GUARDED_BY(mutex_);
+  std::deque<std::shared_ptr<const Message>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Message> in_flight_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool finishing_ ABSL_GUARDED_BY(mutex_) = false;
 };

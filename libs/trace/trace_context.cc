@@ -31,11 +31,11 @@ bool IsId(std::string_view text) {
 
 std::string NewId(random::Random& random, size_t length) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::string id;
-  while (id.size() < length) {
+  std::string id(length, '0');
+  for (size_t begin = 0; begin < length; begin += 16) {
     uint64_t bits = random.Next64();
     while (bits == 0) bits = random.Next64();  // an id of zeros means "none"
-    for (int shift = 60; shift >= 0; shift -= 4) id.push_back(kHex[(bits >> shift) & 0xf]);
+    for (size_t i = 16; i-- > 0; bits >>= 4) id[begin + i] = kHex[bits & 0xf];
   }
   return id;
 }

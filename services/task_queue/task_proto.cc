@@ -142,22 +142,21 @@ v1::TaskError ToTaskError(const absl::Status& status) {
   return error;
 }
 
-v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task) {
-  v1::WorkResponse::Assignment out;
-  out.set_task_id(task.task_id);
-  out.set_task_type(task.task_type);
-  if (task.args != nullptr)
-    SetBytes(v1::WorkResponse::Assignment::kArgsFieldNumber, *task.args, &out);
-  out.set_lease_epoch(task.lease_epoch);
-  out.set_attempt(task.attempt);
-  out.set_max_attempts(task.max_attempts);
-  *out.mutable_deadline() = timestamp::FromTime(task.attempt_deadline_at);
-  out.set_owner(task.owner);
-  out.set_tenant(task.tenant);
-  out.set_correlation_id(task.correlation_id);
-  out.set_traceparent(task.traceparent);
-  out.set_priority(static_cast<v1::Task::Priority>(task.priority));
-  return out;
+void ToProto(const TaskRecord& task, v1::WorkResponse::Assignment* out) {
+  out->set_task_id(task.task_id);
+  out->set_task_type(task.task_type);
+  if (task.args != nullptr) {
+    SetBytes(v1::WorkResponse::Assignment::kArgsFieldNumber, *task.args, out);
+  }
+  out->set_lease_epoch(task.lease_epoch);
+  out->set_attempt(task.attempt);
+  out->set_max_attempts(task.max_attempts);
+  *out->mutable_deadline() = timestamp::FromTime(task.attempt_deadline_at);
+  out->set_owner(task.owner);
+  out->set_tenant(task.tenant);
+  out->set_correlation_id(task.correlation_id);
+  out->set_traceparent(task.traceparent);
+  out->set_priority(static_cast<v1::Task::Priority>(task.priority));
 }
 
 void ToProto(const QueueReport& report, absl::Time now, const std::string& task_type, bool admin,

@@ -23,7 +23,7 @@ namespace slipstream::task_queue {
 // Without arguments.
 void ToProto(const TaskRecord& task, bool durable, v1::Task* out);
 v1::TaskError ToTaskError(const absl::Status& status);
-v1::WorkResponse::Assignment ToAssignment(const TaskRecord& task);
+void ToProto(const TaskRecord& task, v1::WorkResponse::Assignment* out);
 // Workers and example ids for administrators only. `task_type` empty: all.
 void ToProto(const QueueReport& report, absl::Time now, const std::string& task_type, bool admin,
              v1::QueueStats* out);

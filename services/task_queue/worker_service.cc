@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/async/deadline.h"
+#include "libs/async/start.h"
 #include "libs/status/status.h"
 #include "services/task_queue/task_proto.h"
 #include "services/task_queue/worker_stream.h"
@@ -19,6 +20,8 @@ constexpr size_t kMaxFailureMessageBytes = 2048;
 constexpr size_t kMaxReasonBytes = 63;
 constexpr int kMaxArtifactsCount = 32;
 constexpr int kMaxBatchCount = 256;
+// Of one stream: Redis commits one while the next is decoded and one is on its way.
+constexpr int kMaxStoringMessagesCount = 2;
 constexpr int64_t kMaxRetryAfterMs = 86'400'000;
 // Well within TaskQueueEngine's recovery time, so that what workers hold is handed in before the
 // first sweep of a store that is back takes it from them.
@@ -93,43 +96,45 @@ absl::Status CheckReport(const v1::WorkRequest& request, int64_t max_result_byte
   return absl::OkStatus();
 }
 
-v1::WorkResponse AckOf(const std::string& task_id, int64_t epoch, const absl::Status& status) {
-  v1::WorkResponse response;
-  auto* ack = response.mutable_ack();
+void SetAck(const std::string& task_id, int64_t epoch, const absl::Status& status,
+            v1::WorkResponse* response) {
+  auto* ack = response->mutable_ack();
   ack->set_task_id(task_id);
   ack->set_lease_epoch(epoch);
   ack->set_accepted(status.ok());
-  if (status.ok()) return response;
+  if (status.ok()) return;
   const bool forgotten = status::Reason(status) == kTaskNotFound;
   *ack->mutable_error() = status::ToRpcStatus(
       forgotten ? status::Error(absl::StatusCode::kFailedPrecondition, task_state::kStaleLease,
                                 std::string(status.message()))
                 : status);
-  return response;
 }
 
 }  // namespace
 
-bool WorkerStream::Send(std::vector<v1::WorkResponse> messages) {
-  if (!accepts_batches_ || messages.size() == 1) {
-    bool sent = true;
-    for (auto& message : messages) sent = SendOne(std::move(message)) && sent;
+bool WorkerStream::Send(size_t count,
+                        absl::FunctionRef<void(size_t i, v1::WorkResponse* out)> fill) {
+  bool sent = true;
+  if (!accepts_batches_ || count == 1) {
+    for (size_t i = 0; i < count; ++i) {
+      auto message = rpc::MakeArenaMessage<v1::WorkResponse>();
+      fill(i, message.get());
+      sent = SendOne(std::move(message)) && sent;
+    }
     return sent;
   }
-  bool sent = true;
-  v1::WorkResponse batch;
-  size_t bytes = 0;
-  for (auto& message : messages) {
-    const size_t size = message.ByteSizeLong();
-    const int count = batch.batch().responses_size();
-    if (count > 0 && (bytes + size > kMaxBatchBytes || count >= static_cast<int>(kMaxBatchCount))) {
-      sent = SendOne(std::exchange(batch, v1::WorkResponse())) && sent;
-      bytes = 0;
+  for (size_t i = 0; i < count;) {
+    auto batch = rpc::MakeArenaMessage<v1::WorkResponse>();
+    auto* responses = batch->mutable_batch()->mutable_responses();
+    for (size_t bytes = 0; i < count && bytes < kMaxBatchBytes &&
+                           responses->size() < static_cast<int>(kMaxBatchCount);
+         ++i) {
+      v1::WorkResponse* one = responses->Add();
+      fill(i, one);
+      bytes += one->ByteSizeLong();
     }
-    *batch.mutable_batch()->add_responses() = std::move(message);
-    bytes += size;
+    sent = SendOne(std::move(batch)) && sent;
   }
-  if (batch.batch().responses_size() > 0) sent = SendOne(std::move(batch)) && sent;
   return sent;
 }
 
@@ -168,13 +173,15 @@ Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
   stream->Open(std::move(response));
   deps_.signals.work().Notify();
 
-  Conversation with{call, welcome->session_id, *stream, std::make_shared<async::Event>()};
+  Conversation with{call, welcome->session_id, *stream, std::make_shared<async::Event>(),
+                    std::make_shared<Storing>()};
   call.OnCancel([gone = with.ended] { gone->Notify(); });
   absl::Status ended;
   while (auto request = co_await in.Read()) {
     ended = co_await Handle(with, *request);
     if (!ended.ok()) break;
   }
+  ended.Update(co_await WaitStored(with, 0));
   stream->Detach();
   co_await deps_.sessions.Disconnect(welcome->session_id, stream.get());
   co_return ended;
@@ -193,8 +200,9 @@ Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequ
   reports.reserve(messages.size());
   for (const v1::WorkRequest* message : messages) {
     if (absl::Status checked = CheckReport(*message, deps_.max_result_bytes); !checked.ok()) {
-      with.stream.Send(
-          {AckOf(message->success().task_id(), message->success().lease_epoch(), checked)});
+      with.stream.Send(1, [&](size_t, v1::WorkResponse* out) {
+        SetAck(message->success().task_id(), message->success().lease_epoch(), checked, out);
+      });
       continue;
     }
     if (auto report = ReportOf(*message)) {
@@ -202,12 +210,52 @@ Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequ
       continue;
     }
     // What came before counts before.
-    absl::Status reported = co_await HandleReports(with, std::exchange(reports, {}));
+    absl::Status reported = co_await WaitStored(with, 0);
+    if (reported.ok()) reported = co_await HandleReports(with, std::exchange(reports, {}));
     if (!reported.ok()) co_return reported;
     absl::Status handled = co_await HandleOther(with, *message);
     if (!handled.ok()) co_return handled;
   }
-  co_return co_await HandleReports(with, std::move(reports));
+  const bool outcomes = std::all_of(reports.begin(), reports.end(), [](const WorkerReport& report) {
+    return std::holds_alternative<task_state::Success>(report.what) ||
+           std::holds_alternative<task_state::Failure>(report.what);
+  });
+  absl::Status stored = co_await WaitStored(with, outcomes ? kMaxStoringMessagesCount - 1 : 0);
+  if (!stored.ok()) co_return stored;
+  if (!outcomes) co_return co_await HandleReports(with, std::move(reports));
+  StoreMeanwhile(with, std::move(reports));
+  co_return absl::OkStatus();
+}
+
+Async<absl::Status> WorkerService::WaitStored(Conversation& with, int messages_count) {
+  for (;;) {
+    const uint64_t seen = with.storing->changed.version();
+    {
+      sync::MutexLock lock(with.storing->mu);
+      if (with.storing->messages_count <= messages_count) co_return with.storing->ended;
+    }
+    co_await with.storing->changed.Wait(seen);
+  }
+}
+
+void WorkerService::StoreMeanwhile(Conversation& with, std::vector<WorkerReport> reports) {
+  if (reports.empty()) return;
+  {
+    sync::MutexLock lock(with.storing->mu);
+    ++with.storing->messages_count;
+  }
+  // The stream waits for it before it ends; the last touch of `with` is before the count is less.
+  async::Start(
+      deps_.dispatcher.executor,
+      [this, &with, storing = with.storing, reports = std::move(reports)]() mutable -> Async<void> {
+        absl::Status ended = co_await HandleReports(with, std::move(reports));
+        {
+          sync::MutexLock lock(storing->mu);
+          --storing->messages_count;
+          storing->ended.Update(std::move(ended));
+        }
+        storing->changed.Notify();
+      });
 }
 
 Async<absl::Status> WorkerService::HandleOther(Conversation& with, const v1::WorkRequest& message) {
@@ -226,14 +274,15 @@ Async<absl::Status> WorkerService::HandleReports(Conversation& with,
   for (int failures_count = 0; !left.empty();) {
     const uint64_t seen = with.ended->version();
     const auto results = co_await deps_.sessions.Report(with.session_id, left);
-    std::vector<v1::WorkResponse> acks;
+    std::vector<size_t> told;  // progress that was taken needs no answer
     size_t done = 0;
     for (; done < results.size() && !absl::IsUnavailable(results[done]); ++done) {
-      const WorkerReport& report = left[done];
-      if (std::holds_alternative<ReportedProgress>(report.what) && results[done].ok()) continue;
-      acks.push_back(AckOf(report.task_id, report.epoch, results[done]));
+      const bool progress = std::holds_alternative<ReportedProgress>(left[done].what);
+      if (!progress || !results[done].ok()) told.push_back(done);
     }
-    if (!acks.empty()) with.stream.Send(std::move(acks));
+    with.stream.Send(told.size(), [&](size_t i, v1::WorkResponse* out) {
+      SetAck(left[told[i]].task_id, left[told[i]].epoch, results[told[i]], out);
+    });
     left = left.subspan(done);
     if (left.empty()) break;
     if (with.call.cancelled()) co_return absl::CancelledError("the worker went away");

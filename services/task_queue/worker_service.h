@@ -9,6 +9,7 @@
 #include "libs/async/event.h"
 #include "libs/random/random.h"
 #include "libs/rpc/handler.h"
+#include "libs/sync/mutex.h"
 #include "services/task_queue/worker_sessions.h"
 #include "slipstream/task_queue/v1/worker.grpc.pb.h"
 
@@ -38,17 +39,29 @@ class WorkerService final : public v1::WorkerService::CallbackService {
 
   Async<absl::Status> Serve(rpc::CallContext& call, grpc::CallbackServerContext* context,
                             Requests& in, Responses& out);
+  // Messages of outcomes that are being stored while the next message is read. Outcomes alone: they
+  // are of different tasks, so their order is nothing to anybody.
+  struct Storing {
+    async::Event changed;
+    sync::Mutex mu;
+    int messages_count ABSL_GUARDED_BY(mu) = 0;
+    absl::Status ended ABSL_GUARDED_BY(mu);  // of the first that could not be
+  };
   // One stream while it lasts.
   struct Conversation {
     const rpc::CallContext& call;
     const std::string session_id;
     WorkerStream& stream;
     std::shared_ptr<async::Event> ended;  // notified when the client is gone
+    std::shared_ptr<Storing> storing;
   };
   Async<absl::Status> Handle(Conversation& with, const v1::WorkRequest& request);
   Async<absl::Status> HandleOther(Conversation& with, const v1::WorkRequest& message);
+  // Until no more than so many messages are being stored.
+  Async<absl::Status> WaitStored(Conversation& with, int messages_count);
+  void StoreMeanwhile(Conversation& with, std::vector<WorkerReport> reports);
   // Until all are stored or the stream ends. While the store is away nothing more is read from this
-  // worker, so that what it can leave here is bounded by one message.
+  // worker, so that what it can leave here is bounded by a few messages.
   Async<absl::Status> HandleReports(Conversation& with, std::vector<WorkerReport> reports);
 
   const Deps deps_;

@@ -9,10 +9,12 @@
 #define SERVICES_TASK_QUEUE_WORKER_STREAM_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "libs/rpc/handler.h"
 #include "services/task_queue/task_proto.h"
 #include "services/task_queue/worker_sessions.h"
@@ -23,7 +25,8 @@ namespace slipstream::task_queue {
 class WorkerStream final : public WorkerSink {
  public:
   static constexpr size_t kMaxBatchCount = 256;
-  static constexpr size_t kMaxBatchBytes = 2 << 20;  // well under the least message limit
+  // A batch ends with the message that reaches it. Well under the limit of a message.
+  static constexpr size_t kMaxBatchBytes = 2 << 20;
 
   WorkerStream(rpc::Sender<v1::WorkResponse>& out, bool accepts_batches,
                std::function<void()> cancel)
@@ -33,7 +36,7 @@ class WorkerStream final : public WorkerSink {
   void Open(v1::WorkResponse welcome) {
     sync::MutexLock lock(mu_);
     opened_ = true;
-    SendNow(std::move(welcome));
+    SendNow(std::make_shared<const v1::WorkResponse>(std::move(welcome)));
     for (auto& message : std::exchange(waiting_, {})) SendNow(std::move(message));
   }
   void Detach() {
@@ -41,27 +44,26 @@ class WorkerStream final : public WorkerSink {
     out_ = nullptr;
     cancel_ = nullptr;
   }
-  // As one batch when the worker takes those. False: some were not sent.
-  bool Send(std::vector<v1::WorkResponse> messages);
+  // `fill` makes one of so many messages. As batches when the worker takes those. False: some were
+  // not sent.
+  bool Send(size_t count, absl::FunctionRef<void(size_t i, v1::WorkResponse* out)> fill);
 
   bool Assign(const std::vector<TaskRecord>& tasks) override {
-    std::vector<v1::WorkResponse> messages(tasks.size());
-    for (size_t i = 0; i < tasks.size(); ++i) {
-      *messages[i].mutable_assignment() = ToAssignment(tasks[i]);
-    }
-    return Send(std::move(messages));
+    return Send(tasks.size(), [&](size_t i, v1::WorkResponse* out) {
+      ToProto(tasks[i], out->mutable_assignment());
+    });
   }
   void Cancel(const LeaseKey& lease, std::string_view reason) override {
-    v1::WorkResponse message;
-    message.mutable_cancel()->set_task_id(lease.task_id);
-    message.mutable_cancel()->set_lease_epoch(lease.epoch);
-    message.mutable_cancel()->set_reason(std::string(reason));
-    SendOne(std::move(message));
+    Send(1, [&](size_t, v1::WorkResponse* out) {
+      out->mutable_cancel()->set_task_id(lease.task_id);
+      out->mutable_cancel()->set_lease_epoch(lease.epoch);
+      out->mutable_cancel()->set_reason(std::string(reason));
+    });
   }
   void Drain(absl::Duration grace) override {
-    v1::WorkResponse message;
-    message.mutable_drain()->set_grace_ms(static_cast<int>(absl::ToInt64Milliseconds(grace)));
-    SendOne(std::move(message));
+    Send(1, [&](size_t, v1::WorkResponse* out) {
+      out->mutable_drain()->set_grace_ms(static_cast<int>(absl::ToInt64Milliseconds(grace)));
+    });
   }
   void Close() override {
     sync::MutexLock lock(mu_);
@@ -69,11 +71,12 @@ class WorkerStream final : public WorkerSink {
   }
 
  private:
-  bool SendOne(v1::WorkResponse message) {
+  using Message = std::shared_ptr<const v1::WorkResponse>;
+  bool SendOne(Message message) {
     sync::MutexLock lock(mu_);
     return SendNow(std::move(message));
   }
-  bool SendNow(v1::WorkResponse message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  bool SendNow(Message message) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (out_ == nullptr) return false;
     if (opened_) return out_->Send(std::move(message));
     waiting_.push_back(std::move(message));
@@ -85,7 +88,7 @@ class WorkerStream final : public WorkerSink {
   rpc::Sender<v1::WorkResponse>* out_ ABSL_GUARDED_BY(mu_);
   std::function<void()> cancel_ ABSL_GUARDED_BY(mu_);
   bool opened_ ABSL_GUARDED_BY(mu_) = false;
-  std::vector<v1::WorkResponse> waiting_ ABSL_GUARDED_BY(mu_);  // bounded by the worker's slots
+  std::vector<Message> waiting_ ABSL_GUARDED_BY(mu_);  // bounded by the worker's slots
 };
 
 }  // namespace slipstream::task_queue

@@ -7,10 +7,16 @@ namespace slipstream::rpc {
 
 namespace {
 
+constexpr std::string_view kActAsUser = "x-slipstream-act-as-user";
+constexpr std::string_view kActAsUserBin = "x-slipstream-act-as-user-bin";
+constexpr std::string_view kActAsTenant = "x-slipstream-act-as-tenant";
+constexpr std::string_view kActAsTenantBin = "x-slipstream-act-as-tenant-bin";
+
 // A text that a client may have sent under `key` or, when it is not printable ASCII, `key`-bin.
-std::string_view MetadataText(const CallContext& call, const std::string& key) {
+std::string_view MetadataText(const CallContext& call, std::string_view key,
+                              std::string_view key_bin) {
   const std::string_view plain = call.metadata(key);
-  return plain.empty() ? call.metadata(key + "-bin") : plain;
+  return plain.empty() ? call.metadata(key_bin) : plain;
 }
 
 class AuthStage final : public Stage {
@@ -22,8 +28,8 @@ class AuthStage final : public Stage {
     const std::string_view authorization = call.metadata("authorization");
     if (authorization.empty() && call.method().open) return absl::OkStatus();
     auto principal =
-        authenticator_.Authenticate(authorization, MetadataText(call, "x-slipstream-act-as-user"),
-                                    MetadataText(call, "x-slipstream-act-as-tenant"));
+        authenticator_.Authenticate(authorization, MetadataText(call, kActAsUser, kActAsUserBin),
+                                    MetadataText(call, kActAsTenant, kActAsTenantBin));
     if (!principal.ok()) return principal.status();
     call.set_principal(*std::move(principal));
     return absl::OkStatus();
