@@ -101,11 +101,11 @@ class Writer {
 
  private:
   void Varint(uint64_t value) {
-    while (value >= 0x80) {
-      out_.push_back(static_cast<char>(value | 0x80));
-      value >>= 7;
-    }
-    out_.push_back(static_cast<char>(value));
+    std::array<char, 10> bytes;
+    size_t count = 0;
+    for (; value >= 0x80; value >>= 7) bytes[count++] = static_cast<char>(value | 0x80);
+    bytes[count++] = static_cast<char>(value);
+    out_.append(bytes.data(), count);
   }
   std::string& out_;
 };
@@ -397,11 +397,17 @@ constexpr size_t kLeaseHeaderBytes = kFenceBytes + 8;
 
 }  // namespace
 
-std::string Number(uint64_t value, int bytes) {
-  std::string out(static_cast<size_t>(bytes), '\0');
+void AppendNumber(std::string& out, uint64_t value, int bytes) {
+  std::array<char, 8> text;
   for (int i = bytes - 1; i >= 0; --i, value >>= 8) {
-    out[static_cast<size_t>(i)] = static_cast<char>(value & 0xff);
+    text[static_cast<size_t>(i)] = static_cast<char>(value & 0xff);
   }
+  out.append(text.data(), static_cast<size_t>(bytes));
+}
+
+std::string Number(uint64_t value, int bytes) {
+  std::string out;
+  AppendNumber(out, value, bytes);
   return out;
 }
 
@@ -422,13 +428,15 @@ constexpr std::array<uint8_t, 256> kHexValues = [] {
   return values;
 }();
 
+constexpr size_t kUuidBytes = 36;
+// Where the pairs of digits of a UUID's text begin.
+constexpr std::array<uint8_t, kIdBytes> kPairs = {0,  2,  4,  6,  9,  11, 14, 16,
+                                                  19, 21, 24, 26, 28, 30, 32, 34};
+
 }  // namespace
 
 std::string PackId(std::string_view uuid) {
-  // Where the pairs of digits of a UUID's text begin.
-  constexpr std::array<uint8_t, kIdBytes> kPairs = {0,  2,  4,  6,  9,  11, 14, 16,
-                                                    19, 21, 24, 26, 28, 30, 32, 34};
-  if (uuid.size() != 36 || uuid[8] != '-' || uuid[13] != '-' || uuid[18] != '-' ||
+  if (uuid.size() != kUuidBytes || uuid[8] != '-' || uuid[13] != '-' || uuid[18] != '-' ||
       uuid[23] != '-') {
     return "";
   }
@@ -445,14 +453,14 @@ std::string PackId(std::string_view uuid) {
 
 std::string UnpackId(std::string_view id) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::string uuid;
-  uuid.reserve(36);
-  for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) uuid.push_back('-');
-    uuid.push_back(kHex[static_cast<uint8_t>(id[i]) >> 4]);
-    uuid.push_back(kHex[static_cast<uint8_t>(id[i]) & 15]);
+  if (id.size() != kIdBytes) return "";
+  std::array<char, kUuidBytes> uuid;
+  uuid.fill('-');
+  for (size_t i = 0; i < kIdBytes; ++i) {
+    uuid[kPairs[i]] = kHex[static_cast<uint8_t>(id[i]) >> 4];
+    uuid[kPairs[i] + 1] = kHex[static_cast<uint8_t>(id[i]) & 15];
   }
-  return uuid;
+  return std::string(uuid.data(), uuid.size());
 }
 
 std::string EncodeBody(const TaskRecord& task) {
@@ -469,18 +477,20 @@ std::string FenceOf(const TaskRecord& task) {
 }
 
 std::string EncodeState(const Stored& stored) {
-  std::string out = FenceOf(stored.task);
-  out += Number(stored.place, 4);
+  std::string out;
   out.reserve(128 + static_cast<size_t>(SizeOf(stored.task.result)));
+  out.push_back('S');
+  AppendNumber(out, static_cast<uint64_t>(stored.task.version), 8);
+  AppendNumber(out, stored.place, 4);
   WriteState(stored, true, out);
   return out;
 }
 
-absl::StatusOr<Stored> Decode(std::string_view id, std::string_view body, std::string_view state) {
+absl::Status Decode(std::string_view id, std::string_view body, std::string_view state,
+                    Stored& stored) {
   if (body.size() < 4) return Broken("body");
   const size_t card_bytes = ReadNumber(body.substr(0, 4));
   if (card_bytes > body.size() - 4) return Broken("body");
-  Stored stored;
   TaskRecord& task = stored.task;
   task.task_id = UnpackId(id);
   if (absl::Status read = ReadCard(body.substr(4, card_bytes), task); !read.ok()) return read;
@@ -491,7 +501,7 @@ absl::StatusOr<Stored> Decode(std::string_view id, std::string_view body, std::s
   task.version = 1;
   task.ready_at = task.created_at;
   task.expires_at = task.created_at + task.expires_in;
-  if (state.empty()) return stored;
+  if (state.empty()) return absl::OkStatus();
 
   std::string_view lease;
   if (state[0] == 'L') {
@@ -517,7 +527,7 @@ absl::StatusOr<Stored> Decode(std::string_view id, std::string_view body, std::s
     task.lease_epoch = static_cast<int64_t>(ReadNumber(lease.substr(1, 8)));
     stored.limited = lease[kFenceBytes + 6] != 0;
   }
-  return stored;
+  return absl::OkStatus();
 }
 
 std::string EncodeLease(int64_t epoch, absl::Time at, bool limited, std::string_view session_id) {
@@ -530,14 +540,16 @@ std::string EncodeLease(int64_t epoch, absl::Time at, bool limited, std::string_
 }
 
 std::string EncodeLaneElement(const TaskRecord& task, uint32_t place) {
-  std::string out = PackId(task.task_id);
+  std::string out;
   out.reserve(kLaneElementBytes);
-  out += Number(static_cast<uint64_t>(task.version), 8);
-  out += Number(static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(task.ready_at))), 6);
+  out += PackId(task.task_id);
+  AppendNumber(out, static_cast<uint64_t>(task.version), 8);
+  AppendNumber(out, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(task.ready_at))),
+               6);
   out.push_back(static_cast<char>(task.attempt + 1));
   const bool expires = task.expires_at != absl::InfiniteFuture();
-  out += Number(expires ? static_cast<uint64_t>(absl::ToUnixMillis(task.expires_at)) : 0, 6);
-  out += Number(place, 4);
+  AppendNumber(out, expires ? static_cast<uint64_t>(absl::ToUnixMillis(task.expires_at)) : 0, 6);
+  AppendNumber(out, place, 4);
   return out;
 }
 

@@ -48,13 +48,15 @@ struct Stored {
 
 // The 16 bytes of a UUID text, or "" when it is none.
 std::string PackId(std::string_view uuid);
-std::string UnpackId(std::string_view id);
+std::string UnpackId(std::string_view id);  // "" for another number of bytes
 
 std::string EncodeBody(const TaskRecord& task);
 std::string EncodeState(const Stored& stored);
 // The fence that EncodeState's value has.
 std::string FenceOf(const TaskRecord& task);
-absl::StatusOr<Stored> Decode(std::string_view id, std::string_view body, std::string_view state);
+// Into a `stored` that is as made.
+absl::Status Decode(std::string_view id, std::string_view body, std::string_view state,
+                    Stored& stored);
 
 std::string EncodeLaneElement(const TaskRecord& task, uint32_t place);
 uint32_t PlaceOfLaneElement(std::string_view element);
@@ -84,7 +86,8 @@ struct OutboxElement {
 };
 absl::StatusOr<OutboxElement> DecodeOutboxElement(std::string_view element);
 
-// Big-endian numbers of n bytes.
+// Big-endian numbers of n bytes, at most 8.
+void AppendNumber(std::string& out, uint64_t value, int bytes);
 std::string Number(uint64_t value, int bytes);
 uint64_t ReadNumber(std::string_view bytes);
 

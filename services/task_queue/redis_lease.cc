@@ -169,18 +169,19 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
     if (reply->text == "SESSION") co_return SessionGone();
     if (reply->size() != 5) co_return UnexpectedReply("Reserve");
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
-    const std::string lease =
-        redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
+    std::string state = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
+    const size_t lease_bytes = state.size();
     std::vector<Stored> remembered;
     remembered.reserve(elements.size());
     leased.reserve(leased.size() + elements.size());
     for (size_t i = 0; i < elements.size(); ++i) {
-      auto stored =
-          redis_codec::Decode(elements[i].text.substr(0, redis_codec::kIdBytes),
-                              (*reply)[3].elements[i].text, lease + (*reply)[4].elements[i].text);
-      if (!stored.ok()) co_return stored.status();
-      leased.push_back(stored->task);
-      remembered.push_back(*std::move(stored));
+      state.resize(lease_bytes);
+      state += (*reply)[4].elements[i].text;
+      absl::Status decoded =
+          redis_codec::Decode(std::string_view(elements[i].text).substr(0, redis_codec::kIdBytes),
+                              (*reply)[3].elements[i].text, state, remembered.emplace_back());
+      if (!decoded.ok()) co_return decoded;
+      leased.push_back(remembered.back().task);
     }
     Remember(std::move(remembered));
     total += static_cast<int>(elements.size());

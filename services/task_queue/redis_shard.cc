@@ -15,6 +15,7 @@ namespace slipstream::task_queue {
 namespace {
 
 constexpr size_t kMaxBatchCount = 512;
+constexpr size_t kMaxKnownKeysCount = 16;
 constexpr int64_t kBucketMs = 1'000;
 
 std::string DepthCounter(char kind, const TaskRecord& task) {
@@ -54,9 +55,9 @@ RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_ta
       prefix_(std::move(prefix)),
       max_tasks_count_(max_tasks_count),
       keeps_permits_(keeps_permits),
-      submits_(kMaxBatchCount, 1,
+      submits_(client.executor(), kMaxBatchCount, 2,
                [this](auto tasks, auto done) { RunSubmit(std::move(tasks), std::move(done)); }),
-      successes_(kMaxBatchCount, 2,
+      successes_(client.executor(), kMaxBatchCount, 2,
                  [this](auto tasks, auto done) { RunSucceed(std::move(tasks), std::move(done)); }) {
 }
 
@@ -86,10 +87,10 @@ Async<absl::StatusOr<std::vector<std::optional<RedisShard::Stored>>>> RedisShard
     const redis::Value& body = (*reply)[i];
     const redis::Value& state = (*reply)[ids.size() + i];
     if (!body.is_string()) continue;
-    auto stored = redis_codec::Decode(ids[i], body.text,
-                                      state.is_string() ? std::string_view(state.text) : "");
-    if (!stored.ok()) co_return stored.status();
-    found[i] = *std::move(stored);
+    absl::Status decoded = redis_codec::Decode(
+        ids[i], body.text, state.is_string() ? std::string_view(state.text) : "",
+        found[i].emplace());
+    if (!decoded.ok()) co_return decoded;
   }
   co_return found;
 }
@@ -107,7 +108,7 @@ Async<std::vector<absl::Status>> RedisShard::Submit(std::vector<PlainSubmit> tas
   auto shared = std::make_shared<std::vector<PlainSubmit>>(std::move(tasks));
   co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
     auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    submits_.Add(std::move(*shared), [kept](Results results) { (*kept)(std::move(results)); });
+    submits_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
   });
 }
 
@@ -116,12 +117,21 @@ void RedisShard::RunSubmit(std::vector<PlainSubmit> tasks,
   Changes changes;
   const auto count = static_cast<int64_t>(tasks.size());
   changes.RequireRoom("total", count, max_tasks_count_);
-  for (PlainSubmit& task : tasks) {
-    changes.Set(BodyKey(task.id), std::move(task.body));
-    changes.Add("RPUSH", task.lane, std::move(task.element));
-    changes.Join(task.ring, task.tenant);
-    changes.Add("RPUSH", task.owner, task.id);
-    changes.Count(task.counter, 1);
+  std::vector<SubmitKeys> known;
+  for (PlainSubmit& plain : tasks) {
+    const TaskRecord& task = *plain.task;
+    // A batch has few kinds; one is found by a look at those before it.
+    auto keys = std::find_if(known.begin(), known.end(),
+                             [&](const SubmitKeys& one) { return one.AreOf(task); });
+    if (keys == known.end()) {
+      if (known.size() >= kMaxKnownKeysCount) known.clear();
+      keys = known.insert(known.end(), KeysOf(task));
+    }
+    changes.Set(BodyKey(plain.id), std::move(plain.body));
+    changes.Add("RPUSH", keys->place.lane, std::move(plain.element));
+    changes.Join(keys->place.ring, keys->place.tenant);
+    changes.Add("RPUSH", keys->owner, std::move(plain.id));
+    changes.Count(keys->counter, 1);
   }
   changes.Count("total", count);
   changes.Count(StatusCounter(TaskStatus::kPending), count);
@@ -139,7 +149,7 @@ Async<std::vector<absl::Status>> RedisShard::Succeed(std::vector<PlainSuccess> t
   auto shared = std::make_shared<std::vector<PlainSuccess>>(std::move(tasks));
   co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
     auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    successes_.Add(std::move(*shared), [kept](Results results) { (*kept)(std::move(results)); });
+    successes_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
   });
 }
 
@@ -202,29 +212,32 @@ void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks,
 
 // --- from records to keys
 
-RedisShard::LanePlace RedisShard::PlaceOf(const TaskRecord& task, uint32_t place) const {
+RedisShard::LanePlace RedisShard::PlaceOf(const TaskRecord& task) const {
   std::string tenant = TenantKeyOf(task);
   std::string lane = absl::StrCat(prefix_, "l:", static_cast<int>(task.priority), ":",
                                   task.task_type, ":", tenant);
-  return {std::move(lane), absl::StrCat(prefix_, "r:", task.task_type), std::move(tenant),
-          redis_codec::EncodeLaneElement(task, place)};
+  return {std::move(lane), absl::StrCat(prefix_, "r:", task.task_type), std::move(tenant)};
 }
 
-void RedisShard::PutInLane(const LanePlace& place, bool front, Changes& changes) const {
-  changes.Add(front ? "LPUSH" : "RPUSH", place.lane, place.element);
+void RedisShard::PutInLane(const LanePlace& place, std::string element, bool front,
+                           Changes& changes) const {
+  changes.Add(front ? "LPUSH" : "RPUSH", place.lane, std::move(element));
   changes.Join(place.ring, place.tenant);
 }
 
 PlainSubmit RedisShard::Plain(const TaskRecord& task) const {
-  LanePlace place = PlaceOf(task, 0);
-  return {place.element.substr(0, redis_codec::kIdBytes),
-          redis_codec::EncodeBody(task),
-          std::move(place.lane),
-          std::move(place.ring),
-          std::move(place.tenant),
-          absl::StrCat(prefix_, "u:", task.owner),
-          std::move(place.element),
-          DepthCounter('p', task)};
+  std::string element = redis_codec::EncodeLaneElement(task, 0);
+  std::string id = element.substr(0, redis_codec::kIdBytes);
+  return {&task, std::move(id), redis_codec::EncodeBody(task), std::move(element)};
+}
+
+RedisShard::SubmitKeys RedisShard::KeysOf(const TaskRecord& task) const {
+  return {&task, PlaceOf(task), absl::StrCat(prefix_, "u:", task.owner), DepthCounter('p', task)};
+}
+
+bool RedisShard::SubmitKeys::AreOf(const TaskRecord& task) const {
+  return task.priority == first->priority && task.task_type == first->task_type &&
+         task.owner == first->owner && task.tenant == first->tenant;
 }
 
 void RedisShard::RequireUnchanged(const Stored& stored, Changes& changes) const {
@@ -313,7 +326,10 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
   if (!event.empty()) changes.Add("RPUSH", Key("o"), redis_codec::EncodeEvent(event, after));
 
   if (task.concurrency_key.empty()) {
-    if (is_pending) PutInLane(PlaceOf(task, after.place), was_running, changes);
+    if (is_pending) {
+      PutInLane(PlaceOf(task), redis_codec::EncodeLaneElement(task, after.place), was_running,
+                changes);
+    }
     co_return absl::OkStatus();
   }
   if (is_pending) co_return co_await TakeKey(after, was_running, changes);
@@ -332,17 +348,18 @@ Async<absl::Status> RedisShard::TakeKey(const Stored& stored, bool front, Change
   const std::string key = Key("c:" + name);
   auto holder = co_await Command({"GET", key});
   if (!holder.ok()) co_return holder.status();
-  const LanePlace place = PlaceOf(stored.task, stored.place);
+  const LanePlace place = PlaceOf(stored.task);
+  std::string element = redis_codec::EncodeLaneElement(stored.task, stored.place);
   changes.RequireValue(key, holder->text);
   auto [has, first] = changes.key_holders.try_emplace(key, holder->text);
   if (has->second.empty() || has->second == id) {
     if (has->second.empty()) changes.Command({"SET", key, id});
     has->second = id;
-    PutInLane(place, front, changes);
+    PutInLane(place, std::move(element), front, changes);
     co_return absl::OkStatus();
   }
   // Element, then the lane and the ring without the prefix: enough to put it there later.
-  std::string parked = place.element;
+  std::string parked = std::move(element);
   parked += redis_codec::Number(place.lane.size(), 2) + place.lane;
   parked += redis_codec::Number(place.ring.size(), 2) + place.ring + place.tenant;
   changes.Add("RPUSH", Key("cq:" + name), std::move(parked));
@@ -362,7 +379,7 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
   if (!parked.ok()) co_return parked.status();
   size_t stale = 0;
   std::optional<LanePlace> next;
-  std::string next_id;
+  std::string next_id, next_element;
   for (const redis::Value& one : parked->elements) {
     const std::string_view text = one.text;
     const std::string element(text.substr(0, redis_codec::kLaneElementBytes));
@@ -376,7 +393,8 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
       const size_t lane = redis_codec::ReadNumber(rest.substr(0, 2));
       const size_t ring = redis_codec::ReadNumber(rest.substr(2 + lane, 2));
       next = LanePlace{std::string(rest.substr(2, lane)), std::string(rest.substr(4 + lane, ring)),
-                       std::string(rest.substr(4 + lane + ring)), element};
+                       std::string(rest.substr(4 + lane + ring))};
+      next_element = element;
       next_id = element.substr(0, redis_codec::kIdBytes);
       RequireUnchanged(*waiting, changes);
       break;
@@ -389,7 +407,7 @@ Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes
   if (taken > 0) changes.Command({"LTRIM", list, absl::StrCat(taken), "-1"});
   if (next) {
     changes.Command({"SET", key, next_id});
-    PutInLane(*next, false, changes);
+    PutInLane(*next, std::move(next_element), false, changes);
   } else {
     changes.Delete(key);
   }

@@ -43,11 +43,10 @@ namespace slipstream::task_queue {
 
 // A submit without options that need a look at other keys: most.
 struct PlainSubmit {
-  std::string id;  // packed
+  const TaskRecord* task;  // lives until the answer
+  std::string id;          // packed
   std::string body;
-  std::string lane, ring, tenant, owner;  // keys and the ring's member
   std::string element;
-  std::string counter;
 };
 
 // A success of a task that holds nothing but its lease.
@@ -118,10 +117,18 @@ class RedisShard {
 
  private:
   struct LanePlace {
-    std::string lane, ring, tenant, element;
+    std::string lane, ring, tenant;  // two keys, and the ring's member
   };
-  LanePlace PlaceOf(const TaskRecord& task, uint32_t place) const;
-  void PutInLane(const LanePlace& place, bool front, Changes& changes) const;
+  // The keys of a plain submit; those of one type, priority and owner have the same.
+  struct SubmitKeys {
+    const TaskRecord* first;
+    LanePlace place;
+    std::string owner, counter;
+    bool AreOf(const TaskRecord& task) const;
+  };
+  LanePlace PlaceOf(const TaskRecord& task) const;
+  SubmitKeys KeysOf(const TaskRecord& task) const;
+  void PutInLane(const LanePlace& place, std::string element, bool front, Changes& changes) const;
   std::string ConcurrencyKey(const TaskRecord& task) const;
   Async<absl::Status> TakeKey(const Stored& task, bool front, Changes& changes);
   Async<absl::Status> GiveKeyUp(const Stored& task, Changes& changes);

@@ -78,13 +78,14 @@ Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> RedisTaskStore::Su
     RedisShard& shard = ShardOf(tasks[begin].owner, tasks[begin].tenant);
     size_t end = begin;
     std::vector<PlainSubmit> plain;
+    plain.reserve(tasks.size() - begin);
     for (; end < tasks.size() && IsPlain(tasks[end], now) &&
            &ShardOf(tasks[end].owner, tasks[end].tenant) == &shard;
          ++end) {
-      Submitted submitted;
-      submitted.task = task_state::Create(tasks[end], now);
-      plain.push_back(shard.Plain(submitted.task));
-      results.emplace_back(std::move(submitted));
+      absl::StatusOr<Submitted>& result = results.emplace_back(absl::in_place);
+      result->task = task_state::Create(tasks[end], now);
+      // Points into `results`, which has room for all.
+      plain.push_back(shard.Plain(result->task));
     }
     const std::vector<absl::Status> stored = co_await shard.Submit(std::move(plain));
     for (size_t i = begin; i < end; ++i) {
