@@ -22,6 +22,8 @@ from suite import ROOT, binary, pick_ports
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # The same for both sides; everything else is Redis's default.
 REDIS_SETTINGS = {"appendonly": "yes", "appendfsync": "everysec", "save": "",
+                  # No rewrite of the log falls into one side's runs and not into the other's.
+                  "auto-aof-rewrite-percentage": "0",
                   "maxmemory-policy": "noeviction"}
 SECRET = "tools-bench-secret-of-more-than-32-bytes"
 

@@ -15,7 +15,11 @@ const o = options({
 const ARGS_BYTES = 100; // as JSON
 const STUCK_NS = 30e9;
 
-const queue = new Queue(QUEUE, { connection: connection(o.redis_port) });
+const queue = new Queue(QUEUE, {
+  connection: connection(o.redis_port),
+  // A job in the window has up to four events; of the default 10,000 a reader behind would lose some.
+  streams: { events: { maxLen: 10 * o.window } },
+});
 await queue.waitUntilReady();
 const seen = new Uint8Array(o.tasks);
 let next = 0;
