@@ -37,7 +37,10 @@ Async<absl::StatusOr<TaskRecord>> TaskQueueEngine::Submit(const Caller& caller,
 
 Async<void> TaskQueueEngine::LearnTypes(std::span<const SubmitSpec> specs) {
   if (deps_.shared_types == nullptr) co_return;
-  const bool unknown = std::any_of(specs.begin(), specs.end(), [this](const SubmitSpec& spec) {
+  const std::string* known = nullptr;  // the last one: most batches are of one type
+  const bool unknown = std::any_of(specs.begin(), specs.end(), [&](const SubmitSpec& spec) {
+    if (known != nullptr && *known == spec.task_type) return false;
+    known = &spec.task_type;
     return !deps_.registry.Find(spec.task_type).ok();
   });
   if (unknown) co_await deps_.shared_types->LoadForUnknown();
@@ -56,6 +59,7 @@ void TaskQueueEngine::CheckAll(const Caller& caller, std::span<const SubmitSpec>
   std::vector<std::string> task_ids(flow ? count : 0);
   batch.results.resize(count);
   batch.accepted.reserve(count);
+  batch.places.reserve(count);
   for (size_t next = 0; next < count; ++next) {
     const size_t i = flow ? batch.flow.order[next] : next;
     auto task = CheckSubmit(caller, specs[i], deps_.registry, limits_, deps_.args, now);

@@ -30,6 +30,8 @@ enum CardTag : uint8_t {
   kCardConcurrencyKey,
   kCardDependsOn,
   kCardRunAt,
+  kCardCorrelationUuid,  // the 16 bytes, when it is a UUID
+  kCardTrace,            // the 25 bytes of a traceparent of version 00
 };
 enum StateTag : uint8_t {
   kStateProgress = 1,
@@ -128,6 +130,7 @@ class Reader {
   }
   uint8_t tag() const { return tag_; }
   int64_t number() const { return static_cast<int64_t>(number_); }
+  std::string_view bytes() const { return bytes_; }
   std::string text() const { return std::string(bytes_); }
   absl::Time time() const { return absl::FromUnixMicros(number()); }
   absl::Duration duration() const { return absl::Microseconds(number()); }
@@ -165,8 +168,17 @@ void WriteCard(const TaskRecord& task, std::string& out) {
   w.Number(kCardPriority, static_cast<uint64_t>(task.priority));
   w.Bytes(kCardOwner, task.owner);
   w.Bytes(kCardTenant, task.tenant);
-  w.Bytes(kCardCorrelationId, task.correlation_id);
-  w.Bytes(kCardTraceparent, task.traceparent);
+  // Most are ours, and half as long as bytes.
+  if (const std::string uuid = PackId(task.correlation_id); !uuid.empty()) {
+    w.Always(kCardCorrelationUuid, uuid);
+  } else {
+    w.Bytes(kCardCorrelationId, task.correlation_id);
+  }
+  if (const std::string trace = PackTraceparent(task.traceparent); !trace.empty()) {
+    w.Always(kCardTrace, trace);
+  } else {
+    w.Bytes(kCardTraceparent, task.traceparent);
+  }
   for (const auto& [key, value] : task.labels) {
     w.Always(kCardLabelKey, key);
     w.Always(kCardLabelValue, value);
@@ -205,6 +217,12 @@ absl::Status ReadCard(std::string_view card, TaskRecord& task) {
       case kCardTraceparent:
         task.traceparent = r.text();
         break;
+      case kCardCorrelationUuid:
+        task.correlation_id = UnpackId(r.bytes());
+        break;
+      case kCardTrace:
+        task.traceparent = UnpackTraceparent(r.bytes());
+        break;
       case kCardLabelKey:
         label = r.text();
         break;
@@ -233,7 +251,7 @@ absl::Status ReadCard(std::string_view card, TaskRecord& task) {
         task.concurrency_key = r.text();
         break;
       case kCardDependsOn:
-        task.depends_on.push_back(UnpackId(r.text()));
+        task.depends_on.push_back(UnpackId(r.bytes()));
         break;
       case kCardRunAt:
         task.run_at = r.time();
@@ -374,7 +392,7 @@ absl::Status ReadState(std::string_view state, Stored& stored) {
         task.lost_leases_count = static_cast<int>(r.number());
         break;
       case kStateWaitsFor:
-        task.waits_for.push_back(UnpackId(r.text()));
+        task.waits_for.push_back(UnpackId(r.bytes()));
         break;
       case kStateHasDependents:
         stored.has_dependents = true;
@@ -396,72 +414,6 @@ constexpr size_t kStateHeaderBytes = kFenceBytes + 4;
 constexpr size_t kLeaseHeaderBytes = kFenceBytes + 8;
 
 }  // namespace
-
-void AppendNumber(std::string& out, uint64_t value, int bytes) {
-  std::array<char, 8> text;
-  for (int i = bytes - 1; i >= 0; --i, value >>= 8) {
-    text[static_cast<size_t>(i)] = static_cast<char>(value & 0xff);
-  }
-  out.append(text.data(), static_cast<size_t>(bytes));
-}
-
-std::string Number(uint64_t value, int bytes) {
-  std::string out;
-  AppendNumber(out, value, bytes);
-  return out;
-}
-
-uint64_t ReadNumber(std::string_view bytes) {
-  uint64_t value = 0;
-  for (const char c : bytes) value = value << 8 | static_cast<uint8_t>(c);
-  return value;
-}
-
-namespace {
-
-// Hex digit -> value, 0xff for other bytes.
-constexpr std::array<uint8_t, 256> kHexValues = [] {
-  std::array<uint8_t, 256> values{};
-  for (auto& value : values) value = 0xff;
-  for (int i = 0; i < 10; ++i) values[static_cast<size_t>('0' + i)] = static_cast<uint8_t>(i);
-  for (int i = 0; i < 6; ++i) values[static_cast<size_t>('a' + i)] = static_cast<uint8_t>(10 + i);
-  return values;
-}();
-
-constexpr size_t kUuidBytes = 36;
-// Where the pairs of digits of a UUID's text begin.
-constexpr std::array<uint8_t, kIdBytes> kPairs = {0,  2,  4,  6,  9,  11, 14, 16,
-                                                  19, 21, 24, 26, 28, 30, 32, 34};
-
-}  // namespace
-
-std::string PackId(std::string_view uuid) {
-  if (uuid.size() != kUuidBytes || uuid[8] != '-' || uuid[13] != '-' || uuid[18] != '-' ||
-      uuid[23] != '-') {
-    return "";
-  }
-  std::string id(kIdBytes, '\0');
-  uint8_t wrong = 0;
-  for (size_t i = 0; i < kIdBytes; ++i) {
-    const uint8_t high = kHexValues[static_cast<uint8_t>(uuid[kPairs[i]])];
-    const uint8_t low = kHexValues[static_cast<uint8_t>(uuid[kPairs[i] + 1])];
-    wrong |= high | low;
-    id[i] = static_cast<char>(high << 4 | (low & 15));
-  }
-  return wrong > 15 ? "" : id;
-}
-
-std::string UnpackId(std::string_view id) {
-  constexpr char kHex[] = "0123456789abcdef";
-  if (id.size() != kIdBytes) return "";
-  std::array<char, kUuidBytes> uuid;
-  uuid.fill('-');
-  for (size_t i = 0; i < kIdBytes; ++i) {
-    uuid[kPairs[i]] = kHex[static_cast<uint8_t>(id[i]) >> 4];
-    uuid[kPairs[i] + 1] = kHex[static_cast<uint8_t>(id[i]) & 15];
-  }
-  return std::string(uuid.data(), uuid.size());
-}
 
 std::string EncodeBody(const TaskRecord& task) {
   std::string out(4, '\0');

@@ -29,11 +29,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "services/task_queue/redis_packed.h"
 #include "services/task_queue/task.h"
 
 namespace slipstream::task_queue::redis_codec {
 
-inline constexpr size_t kIdBytes = 16;
 inline constexpr size_t kFenceBytes = 9;
 inline constexpr size_t kLaneElementBytes = 41;
 
@@ -45,10 +45,6 @@ struct Stored {
   bool limited = false;         // its lease holds a permit of its type's limits
   bool has_dependents = false;  // others wait for it
 };
-
-// The 16 bytes of a UUID text, or "" when it is none.
-std::string PackId(std::string_view uuid);
-std::string UnpackId(std::string_view id);  // "" for another number of bytes
 
 std::string EncodeBody(const TaskRecord& task);
 std::string EncodeState(const Stored& stored);
@@ -85,11 +81,6 @@ struct OutboxElement {
   std::vector<std::string> ids;  // kSuccesses
 };
 absl::StatusOr<OutboxElement> DecodeOutboxElement(std::string_view element);
-
-// Big-endian numbers of n bytes, at most 8.
-void AppendNumber(std::string& out, uint64_t value, int bytes);
-std::string Number(uint64_t value, int bytes);
-uint64_t ReadNumber(std::string_view bytes);
 
 }  // namespace slipstream::task_queue::redis_codec
 

@@ -70,9 +70,9 @@ class RedisShard {
 
   const std::string& prefix() const { return prefix_; }
   bool keeps_permits() const { return keeps_permits_; }
-  std::string Key(std::string_view suffix) const { return prefix_ + std::string(suffix); }
-  std::string BodyKey(std::string_view id) const { return prefix_ + "t:" + std::string(id); }
-  std::string StateKey(std::string_view id) const { return prefix_ + "x:" + std::string(id); }
+  std::string Key(std::string_view suffix) const { return KeyOf(suffix, ""); }
+  std::string BodyKey(std::string_view id) const { return KeyOf("t:", id); }
+  std::string StateKey(std::string_view id) const { return KeyOf("x:", id); }
 
   Async<absl::StatusOr<redis::Value>> Eval(const redis::Script& script,
                                            std::vector<std::string> args);
@@ -126,6 +126,11 @@ class RedisShard {
     std::string owner, counter;
     bool AreOf(const TaskRecord& task) const;
   };
+  std::string KeyOf(std::string_view kind, std::string_view name) const {
+    std::string key;
+    key.reserve(prefix_.size() + kind.size() + name.size());
+    return key.append(prefix_).append(kind).append(name);
+  }
   LanePlace PlaceOf(const TaskRecord& task) const;
   SubmitKeys KeysOf(const TaskRecord& task) const;
   void PutInLane(const LanePlace& place, std::string element, bool front, Changes& changes) const;

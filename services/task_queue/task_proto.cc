@@ -96,7 +96,7 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   out->set_status(static_cast<v1::Task::Status>(task.status));
   out->set_priority(static_cast<v1::Task::Priority>(task.priority));
   out->set_progress(task.progress);
-  out->set_progress_message(task.progress_message);
+  if (!task.progress_message.empty()) out->set_progress_message(task.progress_message);
   if (task.result != nullptr) SetBytes(v1::Task::kResultFieldNumber, *task.result, out);
   if (task.error) {
     out->mutable_error()->set_reason(task.error->reason);
@@ -121,7 +121,7 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
     added->set_size_bytes(artifact.size_bytes);
   }
   out->set_owner(task.owner);
-  out->set_tenant(task.tenant);
+  if (!task.tenant.empty()) out->set_tenant(task.tenant);
   out->set_correlation_id(task.correlation_id);
   out->set_durable(durable);
   for (const std::string& id : task.depends_on) out->add_depends_on(id);
@@ -153,7 +153,7 @@ void ToProto(const TaskRecord& task, v1::WorkResponse::Assignment* out) {
   out->set_max_attempts(task.max_attempts);
   *out->mutable_deadline() = timestamp::FromTime(task.attempt_deadline_at);
   out->set_owner(task.owner);
-  out->set_tenant(task.tenant);
+  if (!task.tenant.empty()) out->set_tenant(task.tenant);
   out->set_correlation_id(task.correlation_id);
   out->set_traceparent(task.traceparent);
   out->set_priority(static_cast<v1::Task::Priority>(task.priority));

@@ -35,6 +35,8 @@ constexpr absl::Duration kTickPeriod = absl::Milliseconds(50);
 constexpr int kMaxTicksInARow = 100;
 constexpr int kMaxTickSlowdown = 5;                     // while the store is away
 constexpr absl::Duration kLoopPoll = absl::Seconds(1);  // a signal may come from another server
+constexpr absl::Duration kLookPause = absl::Milliseconds(1);
+constexpr int kWorthwhileCount = 64;
 constexpr absl::Duration kSamplePeriod = absl::Seconds(1);
 constexpr absl::Duration kArtifactSweepPeriod = absl::Minutes(10);
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(20);
@@ -199,8 +201,11 @@ Async<void> TaskQueueModule::DispatchLoop() {
   while (!scope_.stop_requested()) {
     // Read before the look, so that work which comes during it is not slept over.
     const uint64_t seen = signals_.work().version();
-    co_await sessions_.Dispatch();
+    const int given_count = co_await sessions_.Dispatch();
     if (scope_.stop_requested()) break;
+    // Every submit and every report asks for a look. One that found little is not repeated at once,
+    // so that the next finds more: a look for each task would cost more than the tasks.
+    if (given_count < kWorthwhileCount && !co_await scope_.SleepFor(kLookPause)) break;
     co_await signals_.work().Wait(seen, async::After(kLoopPoll));
   }
 }

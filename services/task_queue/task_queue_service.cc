@@ -68,6 +68,7 @@ Async<absl::Status> TaskQueueService::BulkSubmit(rpc::CallContext& call,
   }
   const Caller caller = CallerOf(call);
   std::vector<SubmitSpec> specs;
+  specs.reserve(static_cast<size_t>(request.tasks_size()));
   for (const auto& task : request.tasks()) specs.push_back(FromProto(task));
   auto results = co_await deps_.engine.SubmitMany(caller, specs, request.all_or_nothing());
   if (!results.ok()) co_return results.status();
