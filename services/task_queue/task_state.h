@@ -36,7 +36,9 @@ inline constexpr char kExpired[] = "EXPIRED";
 inline constexpr char kDependencyFailed[] = "DEPENDENCY_FAILED";
 
 // A lost worker costs a task no attempt, but after so many in a row the task itself is the suspect.
-inline constexpr int kMaxLostLeasesCount = 5;
+// Not few: a lease ends too when the server in between stands still, and a bad quarter of a minute
+// of servers and workers has cost a blameless task five.
+inline constexpr int kMaxLostLeasesCount = 10;
 
 struct RetryPolicy {
   absl::Duration base =
