@@ -88,6 +88,7 @@ struct Client::Impl {
           request.done = [shared](absl::StatusOr<Value> result) { (*shared)(std::move(result)); };
           if (to == nullptr) return impl->Submit(std::move(request), routing_key);
           impl->Stamp(request);
+          request.pinned = true;
           to->Submit(std::move(request));
         });
   }

@@ -144,7 +144,8 @@ class Client {
                                     std::vector<std::string> args);
 
   // Runs a command on every primary that is known (waits for a cluster's slots to be known, for
-  // at most command_timeout). Not empty; one entry for each primary.
+  // at most command_timeout). Not empty; one entry for each primary, answered by that one alone:
+  // UNAVAILABLE when it leaves the cluster meanwhile.
   Async<std::vector<NodeReply>> ForEachPrimary(std::vector<std::string> args);
 
   const Executor& executor() const;

@@ -1,6 +1,8 @@
 // Three primaries: slots that move, a primary that dies.
 #include <atomic>
+#include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "libs/redis/cluster_slots.h"
 #include "libs/redis/errors.h"
@@ -66,6 +68,29 @@ TEST_F(ClusterTest, KeysGoWhereTheyBelong) {
   EXPECT_EQ(client->stats().redirects_count, redirects);
   EXPECT_TRUE(Do(*client, {"PING"}).ok());  // any node
   EXPECT_EQ(client->stats().nodes_up_count, 3);
+}
+
+// Each of many fresh clients: the seed's waiting commands are sent to where they belong just when
+// those for all nodes come.
+TEST_F(ClusterTest, EachPrimaryAnswersForItself) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 3; ++i) {
+    auto id = cluster_->node(i).Cli({"CLUSTER", "MYID"});
+    ASSERT_TRUE(id.ok());
+    ids.insert(std::string(absl::StripAsciiWhitespace(*id)));
+  }
+  for (int i = 0; i < 60; ++i) {
+    auto client = Connect(cluster_->url());
+    const auto replies = Await<std::vector<NodeReply>>([&]() -> Async<std::vector<NodeReply>> {
+      return client->ForEachPrimary({"CLUSTER", "MYID"});
+    });
+    std::set<std::string> answered;
+    for (const NodeReply& one : replies) {
+      ASSERT_TRUE(one.reply.ok()) << one.reply.status();
+      answered.insert(one.reply->text);
+    }
+    ASSERT_EQ(answered, ids) << "client " << i;
+  }
 }
 
 TEST_F(ClusterTest, EveryPrimaryIsChecked) {

@@ -207,7 +207,8 @@ void Connection::OnReply(Value value, TimePoint now) {
 
 // True when the request was taken: the server did not run it, and it will be sent again.
 bool Connection::Retry(Request& request, const std::string& error_text) {
-  const bool may_move = config_.reroute != nullptr && request.moves_count < kMaxMoves;
+  const bool may_move =
+      config_.reroute != nullptr && !request.pinned && request.moves_count < kMaxMoves;
   switch (KindOf(error_text)) {
     case ErrorKind::kNoScript:
       if (request.kind != Request::Kind::kEval || request.script_tries_count >= kMaxScriptTries) {

@@ -197,6 +197,14 @@ void Connection::RerouteUnsent() {
     queue->clear();
     for (Request& request : moved) {
       if (!request.done) continue;
+      if (request.pinned) {
+        if (!retired_) {
+          queue->push_back(std::move(request));
+        } else {
+          Finish(std::move(request), Unavailable("the node has left the cluster", false));
+        }
+        continue;
+      }
       held_count_.fetch_sub(1, std::memory_order_relaxed);
       held_bytes_count_.fetch_sub(request.bytes_count, std::memory_order_relaxed);
       config_.counters->pending.fetch_sub(1, std::memory_order_relaxed);

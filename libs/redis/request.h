@@ -28,6 +28,7 @@ struct Request {
 
   Kind kind = Kind::kCommand;
   bool asking = false;
+  bool pinned = false;             // for this node or none
   uint8_t moves_count = 0;         // MOVED, ASK and TRYAGAIN so far
   uint8_t script_tries_count = 0;  // NOSCRIPT so far; from the second on the source travels (EVAL)
   int slot = -1;                   // of a cluster; -1: any node
