@@ -25,9 +25,9 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
-#include "absl/container/node_hash_map.h"
 #include "libs/redis/client.h"
 #include "libs/sync/mutex.h"
 #include "services/task_queue/redis_shard.h"
@@ -170,7 +170,7 @@ class RedisTaskStore final : public TaskStore {
   std::atomic<int64_t> outbox_dropped_count_{0};
 
   sync::Mutex mu_;
-  absl::node_hash_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);   // by this server
+  std::unordered_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);    // by this server
   absl::Time next_overdue_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // at the earliest
 
   struct HandedOut {

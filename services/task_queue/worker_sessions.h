@@ -23,11 +23,11 @@
 #include <set>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "libs/clock/clock.h"
 #include "libs/logging/logger.h"
 #include "libs/random/random.h"
@@ -169,7 +169,8 @@ class WorkerSessions {
     int slots = 0;
     std::shared_ptr<const std::vector<LeaseType>> lease_types;  // as of types_version
     uint64_t types_version = 0;                                 // of the registry
-    absl::flat_hash_map<std::string, Held> held;
+    // Not one of Abseil, whose order differs in every run: a replayed simulation needs the same.
+    std::unordered_map<std::string, Held> held;
     std::shared_ptr<WorkerSink> sink;  // null while disconnected
     uint64_t stream_number = 0;        // grows with each stream
     bool leasing = false;              // a LeaseBatch is on its way

@@ -27,7 +27,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "slipstream/task_queue/v1/task_type.pb.h"
@@ -45,7 +44,7 @@ struct LeaseKey {
 // The same in every run, which a replayed simulation needs.
 struct LeaseKeyHash {
   size_t operator()(const LeaseKey& key) const {
-    return absl::Hash<std::pair<std::string_view, int64_t>>()({key.task_id, key.epoch});
+    return std::hash<std::string>()(key.task_id) ^ static_cast<size_t>(key.epoch);
   }
 };
 
