@@ -52,6 +52,7 @@ class Batcher {
   struct Answers {
     std::vector<Result> results;
     std::vector<std::pair<size_t, Answer>> to;  // how many of the results are whose
+    size_t answered_count = 0, used_results_count = 0;
   };
   // Of one post: others of the executor have their turn in between.
   static constexpr size_t kAnswersPerPost = 32;
@@ -80,24 +81,22 @@ class Batcher {
     }
     run_(std::move(batch), [this, answers](std::vector<Result> results) {
       answers->results = std::move(results);
-      PostAnswers(executor_, answers, 0, 0);
+      PostAnswers(executor_, answers);
       Next();
     });
   }
 
-  static void PostAnswers(const Executor& executor, std::shared_ptr<Answers> answers, size_t first,
-                          size_t first_result) {
-    boost::asio::post(executor, [executor, answers = std::move(answers), first, first_result] {
-      const size_t end = std::min(first + kAnswersPerPost, answers->to.size());
-      auto from = answers->results.begin() + static_cast<std::ptrdiff_t>(first_result);
-      for (size_t i = first; i < end; ++i) {
-        const auto to = from + static_cast<std::ptrdiff_t>(answers->to[i].first);
-        answers->to[i].second({std::make_move_iterator(from), std::make_move_iterator(to)});
-        from = to;
+  static void PostAnswers(const Executor& executor, std::shared_ptr<Answers> answers) {
+    boost::asio::post(executor, [executor, answers = std::move(answers)] {
+      const size_t end = std::min(answers->answered_count + kAnswersPerPost, answers->to.size());
+      for (size_t& i = answers->answered_count; i < end; ++i) {
+        const auto& [count, answer] = answers->to[i];
+        const auto from = std::make_move_iterator(
+            answers->results.begin() + static_cast<std::ptrdiff_t>(answers->used_results_count));
+        answers->used_results_count += count;
+        answer({from, from + static_cast<std::ptrdiff_t>(count)});
       }
-      if (end == answers->to.size()) return;
-      const auto next = static_cast<size_t>(from - answers->results.begin());
-      PostAnswers(executor, answers, end, next);
+      if (end < answers->to.size()) PostAnswers(executor, answers);
     });
   }
 

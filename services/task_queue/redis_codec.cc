@@ -431,8 +431,7 @@ std::string FenceOf(const TaskRecord& task) {
 std::string EncodeState(const Stored& stored) {
   std::string out;
   out.reserve(128 + static_cast<size_t>(SizeOf(stored.task.result)));
-  out.push_back('S');
-  AppendNumber(out, static_cast<uint64_t>(stored.task.version), 8);
+  out += FenceOf(stored.task);
   AppendNumber(out, stored.place, 4);
   WriteState(stored, true, out);
   return out;

@@ -49,8 +49,8 @@ std::string ReportOfAProcess() {
   return text.erase(time, line_end - time);
 }
 
-// A seed is printed to be replayed, so nothing may hang on where a process lies in memory: the order
-// of a hash table that is seeded with an address does.
+// A seed is printed to be replayed, so nothing may hang on where a process lies in memory: the
+// order of a hash table that is seeded with an address does.
 TEST(SimulationTest, ASeedIsTheSameRunInEveryProcess) {
   const std::string first = ReportOfAProcess();
   ASSERT_NE(first.find("200 seeds, 200 passed"), std::string::npos) << first;
