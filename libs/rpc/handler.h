@@ -29,7 +29,7 @@
 
 #include "libs/async/start.h"
 #include "libs/async/suspend.h"
-#include "libs/rpc/arena_message.h"
+#include "libs/rpc/arena_messages.h"
 #include "libs/rpc/send_queue.h"
 #include "libs/rpc/server_call.h"
 
