@@ -8,7 +8,7 @@ namespace slipstream::task_queue::simulation {
 namespace {
 
 // After so many workers lost in a row the task itself is the suspect.
-constexpr int kMaxLostInRow = 5;
+constexpr int kMaxLostInRow = 10;
 
 std::string Status(TaskStatus status) { return std::string(StatusName(status)); }
 
