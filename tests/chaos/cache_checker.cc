@@ -1,6 +1,6 @@
-// The clients of cache_chaos.py: readers and writers of a model of an application's data, on several
-// cache servers at once. Every value that a read finds is held against what had been acknowledged
-// before the read began.
+// The clients of cache_chaos.py: readers and writers of a model of an application's data, on
+// several cache servers at once. Every value that a read finds is held against what had been
+// acknowledged before the read began.
 //
 // Standard input, a line each: "fault" and "calm" tell of fault windows, "stop" or its end stops.
 // Prints a JSON object a second, and a last one with "done": true. Violations go to standard output
@@ -122,7 +122,9 @@ class Client {
     const double rank = std::pow(static_cast<double>(run_.model.slots_count()), Part()) - 1;
     return static_cast<int>(rank * 7919) % run_.model.slots_count();
   }
-  size_t Server() { return static_cast<size_t>(Below(static_cast<int>(run_.calls.servers_count()))); }
+  size_t Server() {
+    return static_cast<size_t>(Below(static_cast<int>(run_.calls.servers_count())));
+  }
 
   // --- reads
 
@@ -230,8 +232,8 @@ class Client {
     request.set_wait_ms(kWaitMs);
     request.set_lease_ms(kLeaseMs);
     v1::GetOrLeaseResponse response;
-    const grpc::Status status = run_.calls.Call(&CacheCalls::Stub::GetOrLease, server, request,
-                                                &response, kReadTimeout);
+    const grpc::Status status =
+        run_.calls.Call(&CacheCalls::Stub::GetOrLease, server, request, &response, kReadTimeout);
     if (!Answered(begun, status, "GetOrLease")) return;
     switch (response.result()) {
       case v1::GetOrLeaseResponse::HIT:

@@ -50,8 +50,7 @@ int64_t CacheModel::NumberIn(const ModelKey& key, std::string_view value) {
   const std::string_view rest = value.substr(key.name.size());
   int64_t n = -1;
   const size_t end = rest.find('#');
-  if (end == std::string_view::npos ||
-      !absl::SimpleAtoi(absl::string_view(rest.data(), end), &n)) {
+  if (end == std::string_view::npos || !absl::SimpleAtoi(absl::string_view(rest.data(), end), &n)) {
     return -1;
   }
   return value == ValueOf(key, n) ? n : -1;

@@ -65,7 +65,7 @@ class _Copy:
     def run_test(self, test: str) -> tuple[int, str]:
         if test.startswith("//"):
             return self.bazel("test", "--curses=no", test)
-        code, output = self.bazel("build", "--curses=no", "//services/...")
+        code, output = self.bazel("build", "--curses=no", "//services/...", "//tests/chaos/...")
         if code != 0:
             return 1, output
         done = subprocess.run([PYTHON, self.tree / test], cwd=self.tree, text=True,
