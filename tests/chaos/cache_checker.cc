@@ -5,8 +5,6 @@
 // Standard input, a line each: "fault" and "calm" tell of fault windows, "stop" or its end stops.
 // Prints a JSON object a second, and a last one with "done": true. Violations go to standard output
 // as {"violation": ...} when they are found.
-#include <array>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <iostream>
@@ -18,9 +16,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/strings/str_cat.h"
-#include "nlohmann/json.hpp"
-#include "tests/chaos/cache_calls.h"
-#include "tests/chaos/cache_model.h"
+#include "tests/chaos/cache_checker_run.h"
 
 ABSL_FLAG(std::vector<std::string>, address, {}, "the cache servers");
 ABSL_FLAG(std::string, token, "", "bearer token of all calls");
@@ -39,62 +35,12 @@ constexpr absl::Duration kReadTimeout = absl::Seconds(5);
 constexpr absl::Duration kWriteTimeout = absl::Seconds(4);
 constexpr int kWaitMs = 1'000;
 constexpr int kLeaseMs = 2'000;
-constexpr int kMaxViolationsPrinted = 20;
 // A reader must be answered within this, whatever Redis does. The machine's own stalls are in it.
 constexpr absl::Duration kSlowRead = absl::Seconds(2);
 
-struct Counts {
-  std::atomic<int64_t> operations{0}, reads{0}, hits{0}, l1_hits{0}, calm_reads{0}, calm_l1_hits{0},
-      misses{0}, fills{0}, fills_refused{0}, slow_fills_refused{0}, busy{0}, invalidated_keys{0},
-      invalidated_groups{0}, deletes{0}, sets{0}, writes_sent_again{0}, keys_retired{0},
-      reads_unanswered{0}, read_errors{0}, slow_reads{0}, violations{0};
-
-  nlohmann::json ToJson() const {
-    return {{"operations", operations.load()},
-            {"reads", reads.load()},
-            {"hits", hits.load()},
-            {"l1_hits", l1_hits.load()},
-            {"reads_outside_faults", calm_reads.load()},
-            {"l1_hits_outside_faults", calm_l1_hits.load()},
-            {"misses", misses.load()},
-            {"fills", fills.load()},
-            {"fills_refused", fills_refused.load()},
-            {"slow_fills_refused", slow_fills_refused.load()},
-            {"busy", busy.load()},
-            {"invalidated_keys", invalidated_keys.load()},
-            {"invalidated_groups", invalidated_groups.load()},
-            {"deletes", deletes.load()},
-            {"sets", sets.load()},
-            {"writes_sent_again", writes_sent_again.load()},
-            {"keys_retired", keys_retired.load()},
-            {"reads_unanswered", reads_unanswered.load()},
-            {"read_errors", read_errors.load()},
-            {"slow_reads", slow_reads.load()},
-            {"violations", violations.load()}};
-  }
-};
-
-// Shared by all threads of a run.
-struct Run {
-  const CacheCalls& calls;
-  CacheModel& model;
-  Counts counts;
-  std::atomic<bool> stopping{false};
-  std::atomic<bool> fault{false};
-  sync::Mutex print_mu;
-
-  void Print(const nlohmann::json& line) {
-    sync::MutexLock lock(print_mu);
-    std::cout << line.dump() << std::endl;
-  }
-  void Violation(const std::string& what) {
-    if (counts.violations.fetch_add(1) < kMaxViolationsPrinted) Print({{"violation", what}});
-  }
-};
-
 class Client {
  public:
-  Client(Run& run, uint64_t seed) : run_(run), rng_(seed) {}
+  Client(CheckerRun& run, uint64_t seed) : run_(run), rng_(seed) {}
 
   void Loop() {
     while (!run_.stopping.load(std::memory_order_relaxed)) {
@@ -366,7 +312,7 @@ class Client {
     for (int i = model.group_size(); i-- > 0;) model.WriterOf(first + i).Unlock();
   }
 
-  Run& run_;
+  CheckerRun& run_;
   std::mt19937_64 rng_;
 };
 
@@ -374,7 +320,7 @@ int Main() {
   const uint64_t seed = absl::GetFlag(FLAGS_seed);
   const CacheCalls calls(absl::GetFlag(FLAGS_address), absl::GetFlag(FLAGS_token));
   CacheModel model(absl::GetFlag(FLAGS_groups), absl::GetFlag(FLAGS_group_size), seed);
-  Run run{calls, model, {}, {}, {}, {}};
+  CheckerRun run{calls, model, {}, {}, {}, {}};
   std::vector<std::thread> threads;
   for (int i = 0; i < absl::GetFlag(FLAGS_threads); ++i) {
     threads.emplace_back([&run, seed, i] { Client(run, seed * 1'000'003 + i).Loop(); });
