@@ -67,6 +67,19 @@ class BenchSmokeTest(unittest.TestCase):
     def test_queue_fairness(self):
         self.bench("queue-fairness", "--tasks", "3000", "--seconds", "0.5")
 
+    def test_cache_get(self):
+        out = self.bench("cache-get", "--seconds", "0.6")
+        self.assertIn("echo", out["comparisons"][0]["reference_name"])
+        run = out["figures"]["raw_runs"][0]
+        self.assertGreater(run["ours"]["response_bytes"], 100)
+        # The echo's messages are those of the cache to within what a length takes.
+        self.assertLessEqual(abs(run["echo"]["request_bytes"] - run["ours"]["request_bytes"]), 1)
+
+    def test_cache_get_many(self):
+        out = self.bench("cache-get-many", "--seconds", "0.4")
+        self.assertIn("redis", out["comparisons"][0]["reference_name"])
+        self.assertTrue(out["figures"]["redis_clients_tried"])
+
     def test_the_table_and_the_list(self):
         for options in (["--list"], ["queue-submit", "--runs", "1", "--seconds", "0.5", "--store",
                                      store()]):

@@ -5,17 +5,20 @@ import json
 import signal
 import sys
 
+import bench_cache
 import bench_queue
 from bench_processes import BenchError
 from suite import SuiteError
 
 DEFAULT_STORE = "redis"
+# The module of each benchmark.
+MODULES = {name: module for module in (bench_queue, bench_cache) for name in module.BENCHES}
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="tools/bench", description="One benchmark, with its peer or limit in the same run.")
-    parser.add_argument("name", nargs="?", choices=sorted(bench_queue.BENCHES), metavar="NAME")
+    parser.add_argument("name", nargs="?", choices=sorted(MODULES), metavar="NAME")
     parser.add_argument("--list", action="store_true", help="name the benchmarks")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--serve", action="store_true", help="start both sides and wait")
@@ -37,8 +40,8 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     given = parse()
     if given.list:
-        for name, bench in bench_queue.BENCHES.items():
-            print(f"{name:<18} {' '.join(bench.__doc__.split())}")
+        for name, module in MODULES.items():
+            print(f"{name:<18} {' '.join(module.BENCHES[name].__doc__.split())}")
         return
     if given.check:
         return
@@ -49,9 +52,9 @@ def main() -> None:
                                   server_config=given.server_config)
     try:
         if given.serve:
-            bench_queue.serve(given.name, options)
+            MODULES[given.name].serve(given.name, options)
             return
-        report = bench_queue.BENCHES[given.name](options)
+        report = MODULES[given.name].BENCHES[given.name](options)
     except (BenchError, SuiteError) as error:
         sys.exit(f"bench: {error}")
     print(json.dumps(report.as_json(), indent=2) if given.json else report.as_table())

@@ -190,14 +190,20 @@ class Parties:
 
     def notification(self) -> tuple[Party, str]:
         """Takes the task queue's events, as in production."""
+        return self._plain_service("notification")
+
+    def cache(self) -> tuple[Party, str]:
+        """The cache with production settings, on its first tier; its address."""
+        return self._plain_service("cache")
+
+    def _plain_service(self, name: str) -> tuple[Party, str]:
         grpc, http, nowhere = pick_ports(3)
-        config = self.folder / "notification.textproto"
+        config = self.folder / f"{name}.textproto"
         config.write_text(
             f'auth {{ hs256_secret_file: "{self.folder}/hs256.secret" }}\n'
-            f'notification {{ grpc_address: "127.0.0.1:{grpc}" '
-            f'http_address: "127.0.0.1:{http}" }}\n'
-            f'endpoints {{ monitoring_address: "127.0.0.1:{nowhere}" }}\n')
-        party = self.start("notification", [binary("notification"), "--config", config])
+            f'{name} {{ grpc_address: "127.0.0.1:{grpc}" http_address: "127.0.0.1:{http}" }}\n'
+            f'endpoints {{ monitoring_address: "127.0.0.1:{nowhere}" }}\n{self.server_config}\n')
+        party = self.start(name, [binary(name), "--config", config])
         _wait_ready(party, http)
         return party, f"127.0.0.1:{grpc}"
 
@@ -218,6 +224,17 @@ class Parties:
     def node(self, name: str, script: str, **flags) -> Party:
         return self.start(name, ["node", ROOT / "tests/bench/bullmq" / script, *as_flags(flags)],
                           stdin=True, stdout=True)
+
+
+def wait_for_keyboard(parties: Parties) -> None:
+    """Until Ctrl-C, or until one of them ends."""
+    print(f"logs: {parties.folder}\nCtrl-C ends all of it", flush=True)
+    try:
+        while all(party.process.poll() is None for party in parties.parties):
+            time.sleep(0.5)
+        print("a process ended")
+    except KeyboardInterrupt:
+        pass
 
 
 def as_flags(flags: dict) -> list[str]:

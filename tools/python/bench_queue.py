@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 from bench_processes import (REDIS_SETTINGS, BenchError, CpuMeter, Parties, driver,
-                             environment_versions, as_flags, redis_used_memory)
+                             environment_versions, as_flags, redis_used_memory, wait_for_keyboard)
 from bench_report import Report, median, rounded, spread
+from bench_unary import CHANNELS, ECHO, run_echo, run_load, start_echo
 
-CHANNELS = 2
 SLOTS = 2000
 RUN_TIMEOUT_S = 600
 SERVER_SETTINGS = {
@@ -63,8 +63,7 @@ def queue_submit(options: Options) -> Report:
     report.figures = figures_of(
         options, client="closed loop, callback API, one client process", inflight=inflight,
         channels=CHANNELS, seconds_each=options.seconds,
-        echo="callback server, no interceptors, no auth, same message sizes, channels and calls "
-             "in flight, its own process")
+        metadata="a bearer token and a deadline of 60 s on ours, nothing on the echo's", echo=ECHO)
     raw = []
     for _ in range(runs):
         load = {"channels": CHANNELS, "inflight": inflight, "seconds": options.seconds}
@@ -72,15 +71,9 @@ def queue_submit(options: Options) -> Report:
             server = Server(parties, options.store)
             # The type must be known, as it is where a worker has connected once.
             parties.worker(server.address, slots=1).finish()
-            ours = _load(parties, "submit", server.all, target="submit", address=server.address,
-                         token=parties.token("bench", "user"), **load)
-        with Parties(options.keep, options.server_config) as parties:
-            echo = parties.start("echo_server", [driver("echo_server"), "127.0.0.1:0"], stdin=True,
-                                 stdout=True)
-            port = echo.read(20)["port"]
-            reference = _load(parties, "echo", [echo], target="echo", address=f"127.0.0.1:{port}",
-                              request_bytes=ours["request_bytes"],
-                              response_bytes=ours["response_bytes"], **load)
+            ours = run_load(parties, "submit_load", server.all, address=server.address,
+                            token=parties.token("bench", "user"), timeout_s=60, **load)
+        reference = run_echo(ours, options.keep, **load)
         raw.append({"ours": ours, "echo": reference})
     rates = [run["ours"]["calls_per_second"] for run in raw]
     echoes = [run["echo"]["calls_per_second"] for run in raw]
@@ -90,25 +83,6 @@ def queue_submit(options: Options) -> Report:
     report.figures["bar"] = {"grpc-echo": 0.6}
     report.figures["raw_runs"] = raw
     return report
-
-
-def _load(parties: Parties, name: str, servers: list, **flags) -> dict:
-    client = parties.start(f"{name}_load", [driver("submit_load"), *as_flags(flags)], stdout=True)
-    started = time.monotonic()
-    # Past the warm-up and before the end: what the servers use in the middle of the load.
-    time.sleep(1.2)
-    meter = CpuMeter(*servers)
-    at = time.monotonic()
-    time.sleep(max(0.1, flags["seconds"] - 0.4))
-    took = time.monotonic() - at
-    used = meter.us_each(1)
-    out = client.read(started + flags["seconds"] + 60 - time.monotonic())
-    if out["errors"]:
-        raise BenchError(f"{out['errors']} calls failed\n{client.log_end()}")
-    rate = out["calls_per_second"]
-    out["cpu_us_per_call"] = {name: round(us / (rate * took), 2) for name, us in used.items()}
-    out["cpu_us_per_call"]["client"] = round(out["cpu_s"] * 1e6 / max(out["calls"], 1), 2)
-    return out
 
 
 # -- queue-lifecycle -----------------------------------------------------------------------------
@@ -401,9 +375,8 @@ def serve(name: str, options: Options) -> None:
         print(f"  user token:   {parties.token('bench', 'user')}")
         print(f"  worker token: {parties.token('bench-worker', 'service')}")
         if name == "queue-submit":
-            echo = parties.start("echo_server", [driver("echo_server"), "127.0.0.1:0"], stdin=True,
-                                 stdout=True)
-            print(f"echo: 127.0.0.1:{echo.read(20)['port']} (slipstream.bench.EchoService/Echo)")
+            _, echo = start_echo(parties)
+            print(f"echo: {echo} (slipstream.bench.EchoService/Echo)")
         else:
             parties.worker(server.address, slots=SLOTS)
             print("  a worker runs tasks of the type `bench`")
@@ -411,13 +384,7 @@ def serve(name: str, options: Options) -> None:
             _, port = parties.redis("bullmq_redis")
             parties.node("bullmq_worker", "worker.mjs", redis_port=port).read(30)
             print(f"bullmq: queue `bench` on redis://127.0.0.1:{port}, its worker runs")
-        print(f"logs: {parties.folder}\nCtrl-C ends all of it", flush=True)
-        try:
-            while all(party.process.poll() is None for party in parties.parties):
-                time.sleep(0.5)
-            print("a process ended")
-        except KeyboardInterrupt:
-            pass
+        wait_for_keyboard(parties)
 
 
 BENCHES = {"queue-submit": queue_submit, "queue-lifecycle": queue_lifecycle,

@@ -1,0 +1,72 @@
+#include "tests/bench/closed_loop.h"
+
+#include <thread>
+#include <utility>
+
+#include "absl/flags/flag.h"
+#include "absl/time/time.h"
+#include "tests/bench/bench_load.h"
+
+ABSL_FLAG(int, inflight, 256, "calls at any time");
+ABSL_FLAG(double, seconds, 5, "measured time");
+ABSL_FLAG(double, warmup_s, 1, "time before the measurement");
+
+namespace slipstream::bench {
+
+namespace {
+
+// One call in so many is timed: enough for percentiles, too few to be felt.
+constexpr int64_t kTimedEvery = 16;
+
+void Sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+}  // namespace
+
+ClosedLoop::ClosedLoop() : slots_(static_cast<size_t>(absl::GetFlag(FLAGS_inflight))) {}
+
+void ClosedLoop::Run(Start start, nlohmann::json* out) {
+  start_ = std::move(start);
+  running_.store(slots_count());
+  for (int slot = 0; slot < slots_count(); ++slot) Next(slot);
+  Sleep(absl::GetFlag(FLAGS_warmup_s));
+  measuring_.store(true);
+  const int64_t begin_ns = NowNs();
+  const int64_t begin = ended_.load();
+  const double cpu = CpuSeconds();
+  Sleep(absl::GetFlag(FLAGS_seconds));
+  const int64_t calls = ended_.load() - begin;
+  const double seconds = static_cast<double>(NowNs() - begin_ns) / 1e9;
+  measuring_.store(false);
+  (*out)["calls"] = calls;
+  (*out)["seconds"] = seconds;
+  (*out)["calls_per_second"] = static_cast<double>(calls) / seconds;
+  (*out)["cpu_s"] = CpuSeconds() - cpu;
+  stopping_.store(true);
+  while (running_.load() > 0) Sleep(0.001);
+  (*out)["errors"] = errors_.load();
+  sync::MutexLock lock(mutex_);
+  (*out)["latency"] = Percentiles(std::move(latencies_));
+}
+
+void ClosedLoop::Next(int slot) {
+  if (stopping_.load(std::memory_order_relaxed)) {
+    running_.fetch_sub(1);
+    return;
+  }
+  const int64_t number = next_.fetch_add(1, std::memory_order_relaxed);
+  slots_[static_cast<size_t>(slot)].begun_ns = number % kTimedEvery == 0 ? NowNs() : 0;
+  start_(slot, number);
+}
+
+void ClosedLoop::Ended(int slot, bool ok) {
+  ended_.fetch_add(1, std::memory_order_relaxed);
+  if (!ok) errors_.fetch_add(1, std::memory_order_relaxed);
+  const int64_t begun_ns = slots_[static_cast<size_t>(slot)].begun_ns;
+  if (begun_ns != 0 && measuring_.load(std::memory_order_relaxed)) {
+    sync::MutexLock lock(mutex_);
+    latencies_.push_back(NowNs() - begun_ns);
+  }
+  Next(slot);
+}
+
+}  // namespace slipstream::bench

@@ -1,0 +1,54 @@
+// A closed loop: so many calls in flight at any time, counted over a measured time.
+//
+//   ClosedLoop loop;
+//   loop.Run([&](int slot, int64_t number) { ... loop.Ended(slot, ok); }, &out);
+//
+// What a slot needs for its call can be used again by its next one, so that the load costs little.
+// Thread safety: Ended from any thread, once for each call begun, and not from inside its start.
+#ifndef TESTS_BENCH_CLOSED_LOOP_H_
+#define TESTS_BENCH_CLOSED_LOOP_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "libs/sync/mutex.h"
+#include "nlohmann/json.hpp"
+
+namespace slipstream::bench {
+
+class ClosedLoop {
+ public:
+  // Begins call `number` in `slot`, which has none in flight.
+  using Start = std::function<void(int slot, int64_t number)>;
+
+  // With --inflight slots.
+  ClosedLoop();
+  int slots_count() const { return static_cast<int>(slots_.size()); }
+
+  // For --warmup_s and then --seconds; waits for the last calls. Adds calls, seconds,
+  // calls_per_second, cpu_s, errors and latency.
+  void Run(Start start, nlohmann::json* out);
+  void Ended(int slot, bool ok);
+
+ private:
+  struct alignas(64) Slot {
+    int64_t begun_ns = 0;  // 0: this call is not timed
+  };
+
+  void Next(int slot);
+
+  std::vector<Slot> slots_;
+  Start start_;
+  std::atomic<int64_t> next_{0}, ended_{0}, errors_{0};
+  std::atomic<int> running_{0};
+  std::atomic<bool> stopping_{false}, measuring_{false};
+  sync::Mutex mutex_;
+  std::vector<int64_t> latencies_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace slipstream::bench
+
+#endif  // TESTS_BENCH_CLOSED_LOOP_H_
