@@ -4,6 +4,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "libs/rpc/stages/trace_stage.h"
 #include "libs/status/status.h"
@@ -16,6 +17,13 @@ namespace slipstream::edge {
 namespace {
 
 constexpr char kWebSocketPath[] = "/ws";
+
+// RFC 6455, section 4.2.1.
+bool IsHandshakeKey(std::string_view key) {
+  std::string nonce;
+  return absl::Base64Unescape(absl::string_view(key.data(), key.size()), &nonce) &&
+         nonce.size() == 16;
+}
 
 std::string_view WithoutTrailingSlash(std::string_view path) {
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
@@ -143,6 +151,15 @@ Async<void> EdgeHandler::HandleUpgrade(UpgradeRequest request) {
   if (WithoutTrailingSlash(request.path) != kWebSocketPath) {
     co_await RefuseUpgrade(std::move(request),
                            ProblemResponse(RouteNotFound("GET", request.path), ""));
+    co_return;
+  }
+  if (!IsHandshakeKey(request.websocket_key)) {
+    co_await RefuseUpgrade(
+        std::move(request),
+        ProblemResponse(status::Error(absl::StatusCode::kInvalidArgument, "WEBSOCKET_KEY",
+                                      "Sec-WebSocket-Key must be 16 random bytes in base64 (RFC "
+                                      "6455, section 4.1)"),
+                        ""));
     co_return;
   }
   if (!deps_.websocket.OriginAllowed(request)) {

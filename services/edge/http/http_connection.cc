@@ -310,6 +310,7 @@ UpgradeRequest MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
   out.path = std::string(target.substr(0, mark));
   if (mark != std::string_view::npos) out.query = std::string(target.substr(mark + 1));
   out.authorization = std::string(View(parser.get()[http::field::authorization]));
+  out.websocket_key = std::string(View(parser.get()[http::field::sec_websocket_key]));
   out.origin = std::string(View(parser.get()[http::field::origin]));
   out.host = std::string(View(parser.get()[http::field::host]));
   out.peer_address = std::move(peer);

@@ -15,6 +15,7 @@ struct UpgradeRequest {
   std::string path;
   std::string query;
   std::string authorization;  // header, or empty
+  std::string websocket_key;  // header, or empty
   std::string origin;         // header, or empty
   std::string host;           // header, or empty
   std::string peer_address;
