@@ -243,6 +243,30 @@ class Endpoint {
     return raw;
   }
 
+  // For a call that is mostly answered from memory. `now`: bool(CallContext&, const Request&,
+  // Response*, absl::Status*), runs inline as above; false: it has written nothing and `later`
+  // runs, which is a handler that returns Async<absl::Status>.
+  template <class Request, class Response, class Now, class Later>
+  grpc::ServerUnaryReactor* UnaryNowOrLater(std::string_view method,
+                                            grpc::CallbackServerContext* context,
+                                            const Request* request, Response* response, Now now,
+                                            Later later) {
+    auto reactor = std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
+    reactor->Start();
+    auto* raw = reactor.get();
+    absl::Status status = reactor->Begin();
+    if (!status.ok() || now(reactor->context(), *request, response, &status)) {
+      reactor->End(status);
+      return raw;
+    }
+    async::Start(
+        dispatcher_.executor,
+        [h = std::move(later), r = std::move(reactor), request, response]() mutable -> Async<void> {
+          r->End(co_await h(r->context(), *request, response));
+        });
+    return raw;
+  }
+
   // handler: Async<absl::Status>(CallContext&, const Request&, Sender<Response>&)
   template <class Response, class Request, class Handler>
   grpc::ServerWriteReactor<Response>* ServerStream(std::string_view method,

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/fixed_array.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
 
@@ -11,11 +13,12 @@ namespace slipstream::cache {
 namespace {
 
 constexpr size_t kTokenBytes = 16;
-// The whole store is swept about every eight ticks.
-constexpr int kTicksPerSweep = 8;
+// Of one GetOrLease whose value changes while it asks.
+constexpr int kMaxLeaseTries = 3;
 
 absl::StatusOr<uint64_t> VersionOf(const WriteResult& result) {
   if (result.outcome == WriteResult::kStored) return result.version;
+  if (result.outcome == WriteResult::kFailed) return result.error;
   return status::Error(
       absl::StatusCode::kFailedPrecondition, "VERSION_MISMATCH",
       absl::StrCat("the key is at version ", result.version,
@@ -27,7 +30,8 @@ absl::StatusOr<uint64_t> VersionOf(const WriteResult& result) {
 
 Found CacheEngine::Classify(EntryRef entry, int64_t now_ms) {
   Found out;
-  if (entry == nullptr) return out;
+  // It may have ended while the answer was under way.
+  if (entry == nullptr || now_ms >= entry->expires_at_ms) return out;
   out.freshness = now_ms < entry->stale_at_ms ? Found::kFresh : Found::kStale;
   out.ttl_left_ms = entry->expires_at_ms - now_ms;
   // The wall clock may have been set back.
@@ -42,28 +46,54 @@ void CacheEngine::CountRead(const ScopedKey& key, const Found& found) {
                                                        : CacheStats::kMiss);
 }
 
-Found CacheEngine::Peek(const ScopedKey& key, int64_t now_ms) {
+Async<Found> CacheEngine::Peek(const ScopedKey& key) {
   EntryRef entry;
-  deps_.store.Read(absl::MakeConstSpan(&key, 1), now_ms, absl::MakeSpan(&entry, 1));
-  return Classify(std::move(entry), now_ms);
+  bool from_l2 = false;
+  const int64_t now_ms = NowMs();
+  if (!deps_.store.ReadNow(absl::MakeConstSpan(&key, 1), now_ms, absl::MakeSpan(&entry, 1))) {
+    co_await deps_.store.Read(absl::MakeConstSpan(&key, 1), now_ms, absl::MakeSpan(&entry, 1),
+                              absl::MakeSpan(&from_l2, 1));
+  }
+  Found found = Classify(std::move(entry), NowMs());
+  found.from_l2 = from_l2;
+  co_return found;
 }
 
-Found CacheEngine::Get(const ScopedKey& key) {
-  const absl::Duration begin = deps_.clock.Monotonic();
-  Found found = Peek(key, NowMs());
-  CountRead(key, found);
-  stats_.reads().Add(deps_.clock.Monotonic() - begin, 1);
-  return found;
+bool CacheEngine::GetNow(const ScopedKey& key, Found* found) {
+  return GetManyNow(absl::MakeConstSpan(&key, 1), absl::MakeSpan(found, 1));
 }
 
-void CacheEngine::GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found) {
-  if (keys.empty()) return;
+bool CacheEngine::GetManyNow(absl::Span<const ScopedKey> keys, absl::Span<Found> found) {
+  if (keys.empty()) return true;
   const absl::Duration begin = deps_.clock.Monotonic();
   const int64_t now_ms = NowMs();
-  std::vector<EntryRef> entries(keys.size());
-  deps_.store.Read(keys, now_ms, absl::MakeSpan(entries));
+  absl::InlinedVector<EntryRef, 1> entries(keys.size());
+  if (!deps_.store.ReadNow(keys, now_ms, absl::MakeSpan(entries))) return false;
   for (size_t i = 0; i < keys.size(); ++i) {
     found[i] = Classify(std::move(entries[i]), now_ms);
+    CountRead(keys[i], found[i]);
+  }
+  const auto count = static_cast<int64_t>(keys.size());
+  stats_.reads().Add((deps_.clock.Monotonic() - begin) / count, keys.size());
+  return true;
+}
+
+Async<Found> CacheEngine::Get(const ScopedKey& key) {
+  Found found;
+  co_await GetMany(absl::MakeConstSpan(&key, 1), absl::MakeSpan(&found, 1));
+  co_return found;
+}
+
+Async<void> CacheEngine::GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found) {
+  if (GetManyNow(keys, found)) co_return;
+  const absl::Duration begin = deps_.clock.Monotonic();
+  std::vector<EntryRef> entries(keys.size());
+  absl::FixedArray<bool> from_l2(keys.size(), false);
+  co_await deps_.store.Read(keys, NowMs(), absl::MakeSpan(entries), absl::MakeSpan(from_l2));
+  const int64_t now_ms = NowMs();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    found[i] = Classify(std::move(entries[i]), now_ms);
+    found[i].from_l2 = from_l2[i];
     CountRead(keys[i], found[i]);
   }
   const auto count = static_cast<int64_t>(keys.size());
@@ -136,11 +166,12 @@ absl::Status CacheEngine::Prepare(const SetItem& item, int64_t now_ms, std::vect
   return absl::OkStatus();
 }
 
-absl::StatusOr<uint64_t> CacheEngine::Set(const SetItem& item) {
-  return SetMany(absl::MakeConstSpan(&item, 1))[0];
+Async<absl::StatusOr<uint64_t>> CacheEngine::Set(const SetItem& item) {
+  auto stored = co_await SetMany(absl::MakeConstSpan(&item, 1));
+  co_return std::move(stored[0]);
 }
 
-std::vector<absl::StatusOr<uint64_t>> CacheEngine::SetMany(absl::Span<const SetItem> items) {
+Async<std::vector<absl::StatusOr<uint64_t>>> CacheEngine::SetMany(absl::Span<const SetItem> items) {
   const int64_t now_ms = NowMs();
   std::vector<absl::StatusOr<uint64_t>> out(items.size());
   std::vector<std::vector<ScopedTag>> tags(items.size());
@@ -156,104 +187,143 @@ std::vector<absl::StatusOr<uint64_t>> CacheEngine::SetMany(absl::Span<const SetI
     item_of_write.push_back(i);
   }
   std::vector<WriteResult> results(writes.size());
-  deps_.store.Write(writes, now_ms, absl::MakeSpan(results));
+  co_await deps_.store.Write(writes, now_ms, absl::MakeSpan(results));
   for (size_t w = 0; w < writes.size(); ++w) {
     const size_t i = item_of_write[w];
     out[i] = VersionOf(results[w]);
     if (!out[i].ok()) continue;
     stats_.Count(*items[i].key, CacheStats::kSet);
     // Whoever waits for a lease on the key has its value now; the lease's own fill is overtaken.
-    leases_.Kill(*items[i].key);
+    leases_.Kill(items[i].key->id());
   }
-  return out;
+  co_return out;
 }
 
-bool CacheEngine::Delete(const ScopedKey& key) {
-  const bool existed = deps_.store.Erase(absl::MakeConstSpan(&key, 1), NowMs())[0];
-  leases_.Kill(key);
+Async<absl::StatusOr<Erased>> CacheEngine::Delete(const ScopedKey& key) {
+  auto erased = co_await deps_.store.Erase(absl::MakeConstSpan(&key, 1), NowMs());
+  leases_.Kill(key.id());
+  if (!erased.ok()) co_return erased;
   invalidations_count_.fetch_add(1, std::memory_order_relaxed);
-  if (existed) stats_.Count(key, CacheStats::kDelete);
-  return existed;
+  if (erased->existed[0]) stats_.Count(key, CacheStats::kDelete);
+  co_return erased;
 }
 
-LeaseAnswer CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale) {
-  LeaseAnswer out;
-  // Taken before the look, so that no invalidation after it escapes the guard.
-  FillGuard guard{deps_.store.CurrentOffset(), 0};
-  out.found = Peek(key, NowMs());
-  if (out.found.freshness != Found::kFresh) {
+LeaseAnswer CacheEngine::Hit(const ScopedKey& key, LeaseAnswer answer) {
+  answer.result = LeaseAnswer::kHit;
+  CountRead(key, answer.found);
+  return answer;
+}
+
+Async<LeaseAnswer> CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration lease,
+                                           bool accept_stale) {
+  for (int tries = 0; tries < kMaxLeaseTries; ++tries) {
+    LeaseAnswer out;
+    // Taken before the look, so that no invalidation after it escapes the guard.
+    FillGuard guard{deps_.store.CurrentOffset(), 0};
+    out.found = co_await Peek(key);
+    if (out.found.freshness == Found::kFresh) co_return Hit(key, std::move(out));
     if (out.found.entry != nullptr) guard.seen_version = out.found.entry->version;
     const absl::Duration now = deps_.clock.Monotonic();
     std::string token = deps_.random.Bytes(kTokenBytes);
     auto answer = leases_.Acquire(key, token, guard, now, now + lease);
     if (auto* held = std::get_if<LeaseTable::Held>(&answer)) {
       const bool take_stale = accept_stale && out.found.freshness == Found::kStale;
-      out.result = take_stale ? LeaseAnswer::kStale : LeaseAnswer::kHeld;
+      // Without the other tier a lease is not worth a wait: its fill will not be stored.
+      out.result = take_stale               ? LeaseAnswer::kStale
+                   : deps_.store.attached() ? LeaseAnswer::kHeld
+                                            : LeaseAnswer::kBusy;
       out.held = std::move(*held);
       if (take_stale) CountRead(key, out.found);
-      return out;
+      if (out.result == LeaseAnswer::kBusy) stats_.Count(key, CacheStats::kMiss);
+      co_return out;
     }
-    if (std::holds_alternative<LeaseTable::Full>(answer)) {
-      stats_.Count(key, CacheStats::kMiss);
-      return out;  // kBusy
-    }
+    if (std::holds_alternative<LeaseTable::Full>(answer)) break;
     // The holder before may have stored its value between our look and our lease.
-    if (Found again = Peek(key, NowMs()); again.freshness == Found::kFresh) {
+    if (Found again = co_await Peek(key); again.freshness == Found::kFresh) {
       leases_.Release(key, token);
       out.found = std::move(again);
-    } else {
-      out.result = LeaseAnswer::kLeased;
-      out.token = std::move(token);
-      leases_granted_count_.fetch_add(1, std::memory_order_relaxed);
-      stats_.Count(key, CacheStats::kMiss);
-      return out;
+      co_return Hit(key, std::move(out));
     }
+    out = co_await Compete(key, std::move(token), std::move(out), lease, guard.seen_version);
+    if (out.result == LeaseAnswer::kHit) continue;  // changed: look again
+    if (out.result == LeaseAnswer::kHeld && accept_stale && out.found.freshness == Found::kStale) {
+      out.result = LeaseAnswer::kStale;
+      CountRead(key, out.found);
+    }
+    co_return out;
   }
-  out.result = LeaseAnswer::kHit;
-  CountRead(key, out.found);
-  return out;
+  stats_.Count(key, CacheStats::kMiss);
+  co_return LeaseAnswer{};  // kBusy
 }
 
-absl::StatusOr<std::optional<uint64_t>> CacheEngine::Fill(const SetItem& item,
-                                                          std::string_view token) {
+Async<LeaseAnswer> CacheEngine::Compete(const ScopedKey& key, std::string token, LeaseAnswer answer,
+                                        absl::Duration lease, uint64_t seen_version) {
+  const SharedLease shared = co_await deps_.store.AcquireLease(key, token, lease, seen_version);
+  switch (shared.result) {
+    case SharedLease::kChanged:
+      leases_.Release(key, token);
+      answer.result = LeaseAnswer::kHit;
+      co_return answer;
+    case SharedLease::kHeld:
+      // All callers of this process wait on the local lease, which ends with a hint or at the next
+      // poll: whoever takes it over then asks for all.
+      if (auto held = leases_.Shorten(key, token, deps_.clock.Monotonic() + kSharedLeasePoll)) {
+        answer.result = LeaseAnswer::kHeld;
+        answer.held = *std::move(held);
+      } else {
+        answer.result = LeaseAnswer::kHit;  // a hint came already
+      }
+      co_return answer;
+    case SharedLease::kGranted:
+    case SharedLease::kDetached:
+      break;
+  }
+  answer.result = LeaseAnswer::kLeased;
+  answer.token = std::move(token);
+  leases_granted_count_.fetch_add(1, std::memory_order_relaxed);
+  stats_.Count(key, CacheStats::kMiss);
+  co_return answer;
+}
+
+Async<absl::StatusOr<std::optional<uint64_t>>> CacheEngine::Fill(const SetItem& item,
+                                                                 std::string_view token) {
   const int64_t now_ms = NowMs();
   std::vector<ScopedTag> tags;
   WriteRequest write;
-  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) return bad;
+  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) co_return bad;
   write.fill = leases_.Find(*item.key, token, deps_.clock.Monotonic());
-  if (!write.fill) {
+  write.lease_token = token;
+  if (!write.fill && !deps_.store.shares_leases()) {
     fills_refused_count_.fetch_add(1, std::memory_order_relaxed);
-    return std::nullopt;
+    co_return std::nullopt;
   }
   WriteResult result;
-  deps_.store.Write(absl::MakeConstSpan(&write, 1), now_ms, absl::MakeSpan(&result, 1));
+  co_await deps_.store.Write(absl::MakeConstSpan(&write, 1), now_ms, absl::MakeSpan(&result, 1));
   // Only now, so that nobody gets the lease between the two and computes the same again.
   leases_.Release(*item.key, token);
+  if (result.outcome == WriteResult::kFailed) co_return result.error;
   if (result.outcome != WriteResult::kStored) {
     fills_refused_count_.fetch_add(1, std::memory_order_relaxed);
-    return std::nullopt;
+    co_return std::nullopt;
   }
   stats_.Count(*item.key, CacheStats::kSet);
-  return result.version;
+  co_return result.version;
 }
 
-Offset CacheEngine::InvalidateTags(absl::Span<const ScopedTag> tags) {
-  invalidations_count_.fetch_add(1, std::memory_order_relaxed);
-  return deps_.store.Invalidate(tags);
+Async<void> CacheEngine::Abandon(const ScopedKey& key, std::string_view token) {
+  co_await deps_.store.EndLease(key, token);
+  leases_.Release(key, token);
 }
 
-InvalidationWalk CacheEngine::InvalidateMatching(EntryFilter filter) {
-  invalidations_count_.fetch_add(1, std::memory_order_relaxed);
-  return InvalidationWalk(deps_.store, std::move(filter));
+Async<absl::StatusOr<Invalidated>> CacheEngine::Invalidate(Invalidation what) {
+  auto done = co_await deps_.store.Invalidate(std::move(what));
+  if (done.ok()) invalidations_count_.fetch_add(1, std::memory_order_relaxed);
+  co_return done;
 }
 
 void CacheEngine::Tick() {
   leases_.Sweep(deps_.clock.Monotonic());
-  const int parts = deps_.store.parts_count();
-  for (int i = 0; i < (parts + kTicksPerSweep - 1) / kTicksPerSweep; ++i) {
-    const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
-    deps_.store.Sweep(static_cast<int>(turn % static_cast<unsigned>(parts)), NowMs());
-  }
+  deps_.store.Sweep(NowMs());
 }
 
 CacheEngine::Stats CacheEngine::GetStats() const {

@@ -1,10 +1,13 @@
 // The cache's rules: lifetimes, bounds, staleness, leases and invalidation over a CacheStore.
 //
 // Keys come as ScopedKey, so the engine can't be asked for an entry outside its caller's scopes.
-// All methods answer at once; waiting for another caller's value is the service's part.
+// What this process's memory can answer is answered inline (GetNow, GetManyNow); the rest are
+// coroutines that wait for the store alone. Waiting for another caller's value is the service's
+// part.
 //
-// Thread safety: all methods, from any thread. Errors: INVALID_ARGUMENT (INVALID_FIELD, names the
-// field), FAILED_PRECONDITION (VERSION_MISMATCH).
+// Thread safety: all methods, from any thread; what a coroutine is given by reference, span or view
+// outlives it. Errors: INVALID_ARGUMENT (INVALID_FIELD, names the field), FAILED_PRECONDITION
+// (VERSION_MISMATCH), and the store's.
 #ifndef SERVICES_CACHE_CACHE_ENGINE_H_
 #define SERVICES_CACHE_CACHE_ENGINE_H_
 
@@ -24,7 +27,6 @@
 #include "libs/random/random.h"
 #include "services/cache/cache_stats.h"
 #include "services/cache/cache_store.h"
-#include "services/cache/invalidation_walk.h"
 #include "services/cache/lease_table.h"
 
 namespace slipstream::cache {
@@ -48,6 +50,7 @@ struct Found {
   EntryRef entry;  // null on a miss
   int64_t ttl_left_ms = 0;
   int64_t age_ms = 0;
+  bool from_l2 = false;
 };
 
 struct SetItem {
@@ -66,9 +69,12 @@ struct LeaseAnswer {
   LeaseTable::Held held;  // kHeld: wait for `ended` until `until`, then ask again
 };
 
-class CacheEngine {
+class CacheEngine final : public StoreListener {
  public:
   static constexpr absl::Duration kDefaultLease = absl::Seconds(10);
+  // How long this process waits for a lease of another one before it asks again, when no hint
+  // comes.
+  static constexpr absl::Duration kSharedLeasePoll = absl::Milliseconds(100);
 
   // All outlive it. `random` makes lease tokens: fit for secrets.
   struct Deps {
@@ -77,35 +83,42 @@ class CacheEngine {
     random::Random& random;
   };
   CacheEngine(const Deps& deps, const EngineOptions& options)
-      : deps_(deps), options_(options), since_(deps.clock.Now()) {}
+      : deps_(deps), options_(options), since_(deps.clock.Now()) {
+    deps_.store.SetListener(this);
+  }
+  ~CacheEngine() override { deps_.store.SetListener(nullptr); }
 
-  Found Get(const ScopedKey& key);
+  // False: the answer may be in another tier; ask Get. Counted when it is true.
+  bool GetNow(const ScopedKey& key, Found* found);
+  Async<Found> Get(const ScopedKey& key);
   // found[i] answers keys[i]. REQUIRES: equal sizes.
-  void GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found);
+  bool GetManyNow(absl::Span<const ScopedKey> keys, absl::Span<Found> found);
+  Async<void> GetMany(absl::Span<const ScopedKey> keys, absl::Span<Found> found);
 
   // The new version.
-  absl::StatusOr<uint64_t> Set(const SetItem& item);
+  Async<absl::StatusOr<uint64_t>> Set(const SetItem& item);
   // Each for itself.
-  std::vector<absl::StatusOr<uint64_t>> SetMany(absl::Span<const SetItem> items);
+  Async<std::vector<absl::StatusOr<uint64_t>>> SetMany(absl::Span<const SetItem> items);
 
-  // Whether there was a value. Kills a lease on the key.
-  bool Delete(const ScopedKey& key);
+  // Kills a lease on the key as well.
+  Async<absl::StatusOr<Erased>> Delete(const ScopedKey& key);
 
   // Decides what the caller does next; kHeld is only for callers who still have time to wait.
-  LeaseAnswer GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale);
+  Async<LeaseAnswer> GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale);
   // Counts the miss of a caller whose wait was in vain.
   void GaveUpWaiting(const ScopedKey& key) { stats_.Count(key, CacheStats::kMiss); }
   // The new version, or nullopt when the lease has ended or was killed.
-  absl::StatusOr<std::optional<uint64_t>> Fill(const SetItem& item, std::string_view token);
-  void Abandon(const ScopedKey& key, std::string_view token) { leases_.Release(key, token); }
+  Async<absl::StatusOr<std::optional<uint64_t>>> Fill(const SetItem& item, std::string_view token);
+  Async<void> Abandon(const ScopedKey& key, std::string_view token);
 
-  Offset InvalidateTags(absl::Span<const ScopedTag> tags);
-  // Runs in steps; see InvalidationWalk.
-  InvalidationWalk InvalidateMatching(EntryFilter filter);
-  Offset CurrentOffset() const { return deps_.store.CurrentOffset(); }
+  // Tags, a namespace or a glob; keys go by Delete.
+  Async<absl::StatusOr<Invalidated>> Invalidate(Invalidation what);
+  WatchLog& watch_log() { return deps_.store.watch_log(); }
 
   // To be called about once a second: drops what has ended, a part of the store at a time.
   void Tick();
+
+  void OnKeyEnded(std::string_view id) override { leases_.Kill(id); }
 
   struct Stats {
     absl::Time since;
@@ -130,7 +143,11 @@ class CacheEngine {
   // The entry as of now, uncounted.
   static Found Classify(EntryRef entry, int64_t now_ms);
   void CountRead(const ScopedKey& key, const Found& found);
-  Found Peek(const ScopedKey& key, int64_t now_ms);
+  Async<Found> Peek(const ScopedKey& key);
+  LeaseAnswer Hit(const ScopedKey& key, LeaseAnswer answer);
+  // With the local lease in hand: asks the store, and answers what it means for the caller.
+  Async<LeaseAnswer> Compete(const ScopedKey& key, std::string token, LeaseAnswer answer,
+                             absl::Duration lease, uint64_t seen_version);
   absl::StatusOr<Lifetime> LifetimeOf(const SetItem& item, int64_t now_ms);
   absl::Status Check(const SetItem& item) const;
   // Checks, and fills in `write` and the tags that it points to.
@@ -145,7 +162,6 @@ class CacheEngine {
   std::atomic<int64_t> leases_granted_count_{0};
   std::atomic<int64_t> fills_refused_count_{0};
   std::atomic<int64_t> invalidations_count_{0};
-  std::atomic<unsigned> next_sweep_{0};
 };
 
 }  // namespace slipstream::cache

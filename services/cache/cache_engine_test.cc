@@ -7,7 +7,8 @@
 #include "gtest/gtest.h"
 #include "libs/clock/fake_clock.h"
 #include "libs/status/status.h"
-#include "services/cache/memory_cache_store.h"
+#include "services/cache/await.h"
+#include "services/cache/local_cache_store.h"
 
 namespace slipstream::cache {
 namespace {
@@ -33,21 +34,32 @@ class CacheEngineTest : public testing::Test {
   absl::StatusOr<uint64_t> Set(const ScopedKey& key, const std::string& value,
                                v1::EntryOptions options = {},
                                std::optional<uint64_t> if_version = {}) {
-    return engine_.Set({&key, value, &options, if_version, {}});
+    const SetItem item{&key, value, &options, if_version, {}};
+    return Await(engine_.Set(item));
   }
   absl::StatusOr<std::optional<uint64_t>> Fill(const ScopedKey& key, const std::string& value,
                                                const std::string& token,
                                                v1::EntryOptions options = {}) {
-    return engine_.Fill({&key, value, &options, {}, {}}, token);
+    const SetItem item{&key, value, &options, {}, {}};
+    return Await(engine_.Fill(item, token));
+  }
+  Found Find(const ScopedKey& key) {
+    Found found;
+    EXPECT_TRUE(engine_.GetNow(key, &found)) << "memory alone answers inline";
+    return found;
+  }
+  bool Delete(const ScopedKey& key) { return Await(engine_.Delete(key))->existed[0]; }
+  int64_t Invalidate(Invalidation what) {
+    return Await(engine_.Invalidate(std::move(what)))->erased_count;
   }
   std::string Get(const ScopedKey& key) {
-    const Found found = engine_.Get(key);
+    const Found found = Find(key);
     if (found.freshness == Found::kMiss) return "MISS";
     return (found.freshness == Found::kStale ? "STALE " : "HIT ") +
            std::string(found.entry->value());
   }
   LeaseAnswer Lease(const ScopedKey& key, bool accept_stale = false) {
-    return engine_.GetOrLease(key, CacheEngine::kDefaultLease, accept_stale);
+    return Await(engine_.GetOrLease(key, CacheEngine::kDefaultLease, accept_stale));
   }
   static v1::EntryOptions Ttl(int64_t ttl_ms, int64_t soft_ms = 0) {
     v1::EntryOptions out;
@@ -73,14 +85,14 @@ class CacheEngineTest : public testing::Test {
   const auth::Principal admin_ = Who("root", {"admin"});
   clock::FakeClock clock_;
   random::SeededRandom random_{1};
-  MemoryCacheStore store_{{}};
+  LocalCacheStore store_{{}, 7, "epoch"};
   CacheEngine engine_{{store_, clock_, random_}, {}};
 };
 
 TEST_F(CacheEngineTest, SoftAndHardEndAtTheirMillisecond) {
   const ScopedKey key = Key("k");
   ASSERT_TRUE(Set(key, "v", Ttl(1000, 400)).ok());
-  Found found = engine_.Get(key);
+  Found found = Find(key);
   EXPECT_EQ(found.ttl_left_ms, 1000);
   EXPECT_EQ(found.age_ms, 0);
   clock_.Advance(absl::Milliseconds(399));
@@ -88,7 +100,7 @@ TEST_F(CacheEngineTest, SoftAndHardEndAtTheirMillisecond) {
   clock_.Advance(absl::Milliseconds(1));
   EXPECT_EQ(Get(key), "STALE v");
   clock_.Advance(absl::Milliseconds(599));
-  found = engine_.Get(key);
+  found = Find(key);
   EXPECT_EQ(found.freshness, Found::kStale);
   EXPECT_EQ(found.ttl_left_ms, 1);
   EXPECT_EQ(found.age_ms, 999);
@@ -107,7 +119,7 @@ TEST_F(CacheEngineTest, DefaultLifetimesOfTheTypesWithJitter) {
     for (int i = 0; i < 20; ++i) {
       const ScopedKey key = Key("k" + std::to_string(i), type);
       ASSERT_TRUE(Set(key, "v").ok());
-      const int64_t left = engine_.Get(key).ttl_left_ms;
+      const int64_t left = Find(key).ttl_left_ms;
       EXPECT_LE(left, seconds * 1000);
       EXPECT_GE(left, seconds * 900);
       seen.insert(left);
@@ -140,7 +152,7 @@ TEST_F(CacheEngineTest, ValuesAndTagsOutOfBoundsAreRefused) {
   negative.set_negative(true);
   EXPECT_EQ(FieldOf(Set(key, "v", negative).status()), "value");
   ASSERT_TRUE(Set(key, "", negative).ok());
-  EXPECT_TRUE(engine_.Get(key).entry->negative);
+  EXPECT_TRUE(Find(key).entry->negative);
   v1::EntryOptions tags;
   tags.add_tags("");
   EXPECT_EQ(FieldOf(Set(key, "v", tags).status()), "options.tags");
@@ -167,7 +179,7 @@ TEST_F(CacheEngineTest, ABatchStoresEachForItself) {
   const std::vector<SetItem> items = {{&a, "A", &good, {}, {"entries", 0}},
                                       {&b, "B", &bad, {}, {"entries", 1}},
                                       {&c, "C", &good, 9, {"entries", 2}}};
-  const auto results = engine_.SetMany(items);
+  const auto results = Await(engine_.SetMany(items));
   EXPECT_TRUE(results[0].ok());
   EXPECT_EQ(FieldOf(results[1].status()), "entries[1].options.ttl_ms");
   EXPECT_EQ(status::Reason(results[2].status()), "VERSION_MISMATCH");
@@ -202,7 +214,7 @@ TEST_F(CacheEngineTest, NobodyReadsAcrossScopes) {
     EXPECT_EQ(Get(Key(text, alice_, v1::CacheKey::SEARCH_RESULTS, v1::CacheKey::TENANT)), "MISS");
     EXPECT_EQ(Get(Key(text, alice_, v1::CacheKey::SEARCH_RESULTS, v1::CacheKey::ROLE, "user")),
               "MISS");
-    EXPECT_FALSE(engine_.Delete(Key(text, alice_)));
+    EXPECT_FALSE(Delete(Key(text, alice_)));
     EXPECT_EQ(Get(Key(text, bob_)), "HIT bob's");
   }
 }
@@ -210,16 +222,10 @@ TEST_F(CacheEngineTest, NobodyReadsAcrossScopes) {
 TEST_F(CacheEngineTest, AnInvalidationKeepsToTheCallersScopes) {
   ASSERT_TRUE(Set(Key("k", alice_), "alice's").ok());
   ASSERT_TRUE(Set(Key("k", bob_), "bob's").ok());
-  InvalidationWalk walk = engine_.InvalidateMatching(*CallerScopes(alice_).Matching("*"));
-  while (!walk.Step()) {
-  }
-  EXPECT_EQ(walk.erased_count(), 1);
+  EXPECT_EQ(Invalidate(Invalidation::OfGlob(*CallerScopes(alice_).Matching("*"))), 1);
   EXPECT_EQ(Get(Key("k", alice_)), "MISS");
   EXPECT_EQ(Get(Key("k", bob_)), "HIT bob's");
-  InvalidationWalk all = engine_.InvalidateMatching(*CallerScopes::MatchingInAllScopes("shop/*"));
-  while (!all.Step()) {
-  }
-  EXPECT_EQ(all.erased_count(), 1);
+  EXPECT_EQ(Invalidate(Invalidation::OfGlob(*CallerScopes::MatchingInAllScopes("shop/*"))), 1);
 }
 
 TEST_F(CacheEngineTest, OneCallerLeasesTheOthersWait) {
@@ -245,9 +251,9 @@ TEST_F(CacheEngineTest, ALeaseEndsByTimeAndByGivingUp) {
   const LeaseAnswer second = Lease(key);
   ASSERT_EQ(second.result, LeaseAnswer::kLeased);
   EXPECT_EQ(*Fill(key, "late", first.token), std::nullopt);
-  engine_.Abandon(key, first.token);
+  Await(engine_.Abandon(key, first.token));
   EXPECT_EQ(Lease(key).result, LeaseAnswer::kHeld) << "only its holder gives a lease up";
-  engine_.Abandon(key, second.token);
+  Await(engine_.Abandon(key, second.token));
   EXPECT_EQ(Lease(key).result, LeaseAnswer::kLeased);
   clock_.Advance(absl::Hours(1));
   engine_.Tick();
@@ -272,18 +278,17 @@ TEST_F(CacheEngineTest, ASlowFillNeverBringsOldDataBack) {
   v1::EntryOptions red;
   red.add_tags("red");
   std::string token = Lease(key).token;
-  engine_.Delete(key);
+  Delete(key);
   EXPECT_EQ(*Fill(key, "old", token), std::nullopt);
   token = Lease(key).token;
-  engine_.InvalidateTags(*CallerScopes(alice_).Tags("shop", "red"));
+  Invalidate(Invalidation::OfTags(Invalidation::kTag, *CallerScopes(alice_).Tags("shop", "red")));
   EXPECT_EQ(*Fill(key, "old", token, red), std::nullopt);
   token = Lease(key).token;
-  engine_.InvalidateTags(*CallerScopes(alice_).Namespace("shop"));
+  Invalidate(
+      Invalidation::OfTags(Invalidation::kNamespace, *CallerScopes(alice_).Namespace("shop")));
   EXPECT_EQ(*Fill(key, "old", token), std::nullopt);
   token = Lease(key).token;
-  InvalidationWalk walk = engine_.InvalidateMatching(*CallerScopes(alice_).Matching("shop/*"));
-  while (!walk.Step()) {
-  }
+  Invalidate(Invalidation::OfGlob(*CallerScopes(alice_).Matching("shop/*")));
   EXPECT_EQ(*Fill(key, "old", token), std::nullopt);
   token = Lease(key).token;
   ASSERT_TRUE(Set(key, "newer").ok());
@@ -301,8 +306,8 @@ TEST_F(CacheEngineTest, StatsCountWhatCallersDid) {
   clock_.Advance(absl::Milliseconds(1));
   Get(a);
   Get(Key("none"));
-  engine_.Delete(a);
-  engine_.Delete(a);
+  Delete(a);
+  Delete(a);
   const auto stats = engine_.GetStats();
   const Counters& search = stats.counters.types[v1::CacheKey::SEARCH_RESULTS];
   EXPECT_EQ(search.stale_count, 1);
@@ -326,7 +331,7 @@ TEST_F(CacheEngineTest, AWallClockSetBackDoesNotMakeAgesNegative) {
   const ScopedKey key = Key("k");
   ASSERT_TRUE(Set(key, "v", Ttl(1000)).ok());
   clock_.JumpWallClock(absl::Milliseconds(-500));
-  EXPECT_EQ(engine_.Get(key).age_ms, 0);
+  EXPECT_EQ(Find(key).age_ms, 0);
 }
 
 }  // namespace

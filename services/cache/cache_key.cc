@@ -17,6 +17,9 @@ namespace {
 // has its length before it or a fixed one, so that two different names never make the same id.
 constexpr size_t kScopeHeaderBytes = 3;
 
+constexpr char kTagKind = 'T';
+constexpr char kNamespaceKind = 'N';
+
 enum ScopeKind : char { kPublic = 'p', kRole = 'r', kUser = 'u', kTenant = 't' };
 
 std::string MakeScope(ScopeKind kind, std::string_view name) {
@@ -75,12 +78,66 @@ std::string FieldPath::At(std::string_view leaf) const {
   return out.append(leaf);
 }
 
+size_t ScopedKey::HashOf(std::string_view id) { return absl::HashOf(id); }
+
 IdParts ParseId(std::string_view id) {
   IdParts out;
   out.scope = ScopePrefix(id);
   id.remove_prefix(out.scope.size());
   out.type = static_cast<Type>(id[0]);
   out.space = id.substr(2, static_cast<unsigned char>(id[1]));
+  return out;
+}
+
+bool IsKeyId(std::string_view id) {
+  if (id.size() < kScopeHeaderBytes) return false;
+  const size_t scope_size = ScopePrefix(id).size();
+  if (id.size() < scope_size + 2) return false;
+  const size_t space_size = static_cast<unsigned char>(id[scope_size + 1]);
+  return v1::CacheKey::Type_IsValid(id[scope_size]) &&
+         id.size() == scope_size + 2 + space_size + SHA256_DIGEST_LENGTH;
+}
+
+void PutScope(std::string_view scope, v1::CacheKey* key) {
+  switch (scope[0]) {
+    case kRole:
+      key->set_scope(v1::CacheKey::ROLE);
+      key->set_role(std::string(scope.substr(kScopeHeaderBytes)));
+      break;
+    case kUser:
+      key->set_scope(v1::CacheKey::USER);
+      break;
+    case kTenant:
+      key->set_scope(v1::CacheKey::TENANT);
+      break;
+    default:
+      key->set_scope(v1::CacheKey::PUBLIC);
+  }
+}
+
+std::optional<TagParts> ParseTagId(std::string_view id) {
+  if (id.empty() || (id[0] != kTagKind && id[0] != kNamespaceKind)) return std::nullopt;
+  TagParts out;
+  out.whole_namespace = id[0] == kNamespaceKind;
+  id.remove_prefix(1);
+  if (id.size() < kScopeHeaderBytes) return std::nullopt;
+  out.scope = ScopePrefix(id);
+  id.remove_prefix(out.scope.size());
+  if (id.empty()) return std::nullopt;
+  const size_t space_size = static_cast<unsigned char>(id[0]);
+  if (id.size() < 1 + space_size) return std::nullopt;
+  out.space = id.substr(1, space_size);
+  out.tag = id.substr(1 + space_size);
+  return out;
+}
+
+absl::StatusOr<EntryFilter> EntryFilter::Restore(std::string_view glob, bool all_scopes,
+                                                 std::vector<std::string> scopes) {
+  auto compiled = Glob::Compile(glob);
+  if (!compiled.ok()) return compiled.status();
+  EntryFilter out(*std::move(compiled));
+  out.all_scopes_ = all_scopes;
+  out.scopes_ = std::move(scopes);
   return out;
 }
 
@@ -154,7 +211,7 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const v1::CacheKey& key, FieldPath f
   unsigned char digest[SHA256_DIGEST_LENGTH];
   SHA256(reinterpret_cast<const unsigned char*>(key.key().data()), key.key().size(), digest);
   out.id_.append(reinterpret_cast<const char*>(digest), sizeof(digest));
-  out.hash_ = absl::HashOf(out.id_);
+  out.hash_ = ScopedKey::HashOf(out.id_);
   out.type_ = key.type();
   out.user_key_ = key.key();
   return out;
@@ -177,14 +234,16 @@ absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space
     return status::FieldError("tag.tag", "must be 1-128 bytes");
   }
   std::vector<ScopedTag> out;
-  for (const auto& scope : AllScopes()) out.push_back(ScopedTag(TagId('T', scope, space, tag)));
+  for (const auto& scope : AllScopes())
+    out.push_back(ScopedTag(TagId(kTagKind, scope, space, tag)));
   return out;
 }
 
 absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Namespace(std::string_view space) const {
   if (absl::Status bad = CheckNamespace(space, "namespace"); !bad.ok()) return bad;
   std::vector<ScopedTag> out;
-  for (const auto& scope : AllScopes()) out.push_back(ScopedTag(TagId('N', scope, space)));
+  for (const auto& scope : AllScopes())
+    out.push_back(ScopedTag(TagId(kNamespaceKind, scope, space)));
   return out;
 }
 
@@ -209,11 +268,11 @@ absl::StatusOr<EntryFilter> CallerScopes::MatchingInAllScopes(std::string_view g
 }
 
 ScopedTag CallerScopes::TagOf(const ScopedKey& key, std::string_view tag) {
-  return ScopedTag(TagId('T', ScopePrefix(key.id()), key.space(), tag));
+  return ScopedTag(TagId(kTagKind, ScopePrefix(key.id()), key.space(), tag));
 }
 
 ScopedTag CallerScopes::NamespaceOf(const ScopedKey& key) {
-  return ScopedTag(TagId('N', ScopePrefix(key.id()), key.space()));
+  return ScopedTag(TagId(kNamespaceKind, ScopePrefix(key.id()), key.space()));
 }
 
 }  // namespace slipstream::cache

@@ -5,6 +5,9 @@
 // its caller, whatever bytes its key has: scope and namespace stand in the id as they are, each
 // after its length, and only the caller's own key is hashed (SHA-256).
 //
+// What comes back from a store or another node was made by one there (EntryFilter::Restore,
+// IsKeyId).
+//
 // Thread safety: immutable values. Errors: INVALID_ARGUMENT (reason INVALID_FIELD, names the
 // field), PERMISSION_DENIED (ROLE_NOT_HELD), FAILED_PRECONDITION (NO_TENANT, NO_USER).
 #ifndef SERVICES_CACHE_CACHE_KEY_H_
@@ -12,6 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,6 +53,8 @@ class ScopedKey {
   // Identifies the entry: scope, type and namespace verbatim, then the digest of the caller's key.
   const std::string& id() const { return id_; }
   size_t hash() const { return hash_; }
+  // hash() of the key with this id, in this process.
+  static size_t HashOf(std::string_view id);
   Type type() const { return type_; }
   std::string_view space() const { return std::string_view(id_).substr(space_begin_, space_size_); }
   // The caller's own bytes; a view into the request it was made from, which must outlive it.
@@ -82,13 +88,35 @@ struct IdParts {
   Type type;
   std::string_view space;
 };
-// REQUIRES: `id` comes from a ScopedKey.
+// REQUIRES: `id` comes from a ScopedKey, or IsKeyId.
 IdParts ParseId(std::string_view id);
+// Whether bytes that came from elsewhere have the form of a ScopedKey's id.
+bool IsKeyId(std::string_view id);
+
+// Sets scope and role of a key as the one whose scope it is would name them.
+void PutScope(std::string_view scope, v1::CacheKey* key);
+
+// What a tag's id says.
+struct TagParts {
+  bool whole_namespace = false;  // then `tag` is empty
+  std::string_view scope;
+  std::string_view space;
+  std::string_view tag;
+};
+// Nullopt for bytes that are not a ScopedTag's id.
+std::optional<TagParts> ParseTagId(std::string_view id);
 
 // The entries of some scopes that match a glob over "namespace/type/key".
 class EntryFilter {
  public:
   bool Matches(std::string_view id, std::string_view user_key) const;
+
+  std::string_view glob() const { return glob_.pattern(); }
+  bool all_scopes() const { return all_scopes_; }
+  const std::vector<std::string>& scopes() const { return scopes_; }
+  // One that a CallerScopes made on another node. INVALID_ARGUMENT for a bad glob.
+  static absl::StatusOr<EntryFilter> Restore(std::string_view glob, bool all_scopes,
+                                             std::vector<std::string> scopes);
 
  private:
   friend class CallerScopes;
@@ -121,9 +149,11 @@ class CallerScopes {
   static ScopedTag TagOf(const ScopedKey& key, std::string_view tag);
   static ScopedTag NamespaceOf(const ScopedKey& key);
 
+  // Every scope of the caller, as IdParts and TagParts show them.
+  std::vector<std::string> AllScopes() const;
+
  private:
   absl::StatusOr<std::string> ScopeOf(const v1::CacheKey& key, FieldPath field) const;
-  std::vector<std::string> AllScopes() const;
 
   const auth::Principal& principal_;
 };

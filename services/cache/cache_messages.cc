@@ -19,7 +19,7 @@ void Put(const Found& found, v1::GetResponse* out) {
     return;
   }
   out->set_result(found.freshness == Found::kFresh ? v1::GetResponse::HIT : v1::GetResponse::STALE);
-  out->set_tier(v1::GetResponse::L1);
+  out->set_tier(found.from_l2 ? v1::GetResponse::L2 : v1::GetResponse::L1);
   Put(found, out->mutable_value());
 }
 

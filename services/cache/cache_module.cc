@@ -7,7 +7,7 @@
 #include "services/cache/cache_engine.h"
 #include "services/cache/cache_metrics.h"
 #include "services/cache/cache_service.h"
-#include "services/cache/memory_cache_store.h"
+#include "services/cache/local_cache_store.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::cache {
@@ -40,14 +40,15 @@ CacheServiceOptions ServiceOptionsOf(service::Context& context) {
   CacheServiceOptions out;
   const int64_t message_bytes = context.config.rpc().max_message_bytes();
   out.max_response_bytes = message_bytes - message_bytes / kMessageRoomShare;
-  out.epoch = absl::StrCat(absl::Hex(context.random.Next64(), absl::kZeroPad16));
   return out;
 }
 
 class CacheModule final : public service::Module {
  public:
   explicit CacheModule(service::Context& context)
-      : store_({context.config.cache().l1_max_bytes(), context.config.cache().max_value_bytes()}),
+      : store_({context.config.cache().l1_max_bytes(), context.config.cache().max_value_bytes()},
+               context.random.Next64(),
+               absl::StrCat(absl::Hex(context.random.Next64(), absl::kZeroPad16))),
         engine_({store_, context.clock, context.random}, OptionsOf(context.config.cache())),
         service_(engine_, context.dispatcher, ServiceOptionsOf(context)),
         metrics_(AddCacheMetrics(context.metrics, engine_)),
@@ -62,10 +63,11 @@ class CacheModule final : public service::Module {
     return absl::OkStatus();
   }
 
+  void Drain(absl::Time) override { engine_.watch_log().Close(); }
   void Stop() override { loops_.Close(); }
 
  private:
-  MemoryCacheStore store_;
+  LocalCacheStore store_;
   CacheEngine engine_;
   CacheService service_;
   metrics::Registry::Registration metrics_;

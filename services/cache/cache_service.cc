@@ -1,10 +1,6 @@
 #include "services/cache/cache_service.h"
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -14,6 +10,7 @@
 #include "libs/status/status.h"
 #include "services/cache/cache_messages.h"
 #include "services/cache/stats_report.h"
+#include "services/cache/watch_scope.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
 
 namespace slipstream::cache {
@@ -22,6 +19,11 @@ namespace {
 
 constexpr size_t kMaxResultMessageBytes = 512;
 
+constexpr int kMaxWatchedNamespacesCount = 32;
+// Invalidations that a watch takes from the log at once.
+constexpr size_t kWatchPortionCount = 256;
+constexpr absl::Duration kWatchRetryDelay = absl::Milliseconds(500);
+
 // Where a single key stands in its request.
 constexpr FieldPath kKeyField{.prefix = "key"};
 
@@ -29,6 +31,29 @@ SetItem ItemOf(const v1::SetRequest& request, const ScopedKey& key, FieldPath fi
   SetItem item{&key, request.value(), &request.options(), std::nullopt, field};
   if (request.has_if_version()) item.if_version = request.if_version();
   return item;
+}
+
+// Everything but a key.
+absl::StatusOr<Invalidation> TargetOf(const CallerScopes& scopes, const v1::InvalidateRequest& q) {
+  switch (q.target_case()) {
+    case v1::InvalidateRequest::kTag: {
+      const auto tags = scopes.Tags(q.tag().namespace_(), q.tag().tag());
+      if (!tags.ok()) return tags.status();
+      return Invalidation::OfTags(Invalidation::kTag, *tags);
+    }
+    case v1::InvalidateRequest::kNamespace: {
+      const auto tags = scopes.Namespace(q.namespace_());
+      if (!tags.ok()) return tags.status();
+      return Invalidation::OfTags(Invalidation::kNamespace, *tags);
+    }
+    case v1::InvalidateRequest::kGlob: {
+      auto filter = scopes.Matching(q.glob());
+      if (!filter.ok()) return filter.status();
+      return Invalidation::OfGlob(*std::move(filter));
+    }
+    default:
+      return status::FieldError("target", "set one of key, tag, namespace and glob");
+  }
 }
 
 absl::Status CheckBatch(const char* field, int count) {
@@ -47,32 +72,51 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
         rpc_(dispatcher, *rpc::MethodTable::ForService("slipstream.cache.v1.CacheService")) {}
 
  private:
-  absl::Status HandleGet(rpc::CallContext& call, const v1::GetRequest& q, v1::GetResponse* p) {
+  // Inline, unless the value may be in another tier.
+  bool HandleGetNow(rpc::CallContext& call, const v1::GetRequest& q, v1::GetResponse* p,
+                    absl::Status* status) {
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) return key.status();
-    Put(engine_.Get(*key), p);
-    return absl::OkStatus();
+    if (!key.ok()) {
+      *status = key.status();
+      return true;
+    }
+    Found found;
+    if (!engine_.GetNow(*key, &found)) return false;
+    Put(found, p);
+    return true;
   }
 
-  absl::Status HandleSet(rpc::CallContext& call, const v1::SetRequest& q, v1::SetResponse* p) {
+  Async<absl::Status> HandleGet(rpc::CallContext& call, const v1::GetRequest& q,
+                                v1::GetResponse* p) {
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) return key.status();
-    const auto version = engine_.Set(ItemOf(q, *key, {}));
-    if (!version.ok()) return version.status();
+    if (!key.ok()) co_return key.status();
+    Put(co_await engine_.Get(*key), p);
+    co_return absl::OkStatus();
+  }
+
+  Async<absl::Status> HandleSet(rpc::CallContext& call, const v1::SetRequest& q,
+                                v1::SetResponse* p) {
+    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
+    if (!key.ok()) co_return key.status();
+    const SetItem item = ItemOf(q, *key, {});
+    const auto version = co_await engine_.Set(item);
+    if (!version.ok()) co_return version.status();
     p->set_version(*version);
-    return absl::OkStatus();
+    co_return absl::OkStatus();
   }
 
-  absl::Status HandleDelete(rpc::CallContext& call, const v1::DeleteRequest& q,
-                            v1::DeleteResponse* p) {
+  Async<absl::Status> HandleDelete(rpc::CallContext& call, const v1::DeleteRequest& q,
+                                   v1::DeleteResponse* p) {
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) return key.status();
-    p->set_existed(engine_.Delete(*key));
-    return absl::OkStatus();
+    if (!key.ok()) co_return key.status();
+    const auto erased = co_await engine_.Delete(*key);
+    if (!erased.ok()) co_return erased.status();
+    p->set_existed(erased->existed[0]);
+    co_return absl::OkStatus();
   }
 
-  absl::Status HandleGetMany(rpc::CallContext& call, const v1::GetManyRequest& q,
-                             v1::GetManyResponse* p) {
+  static absl::StatusOr<std::vector<ScopedKey>> KeysOf(rpc::CallContext& call,
+                                                       const v1::GetManyRequest& q) {
     if (absl::Status bad = CheckBatch("keys", q.keys_size()); !bad.ok()) return bad;
     const CallerScopes scopes(call.principal());
     std::vector<ScopedKey> keys;
@@ -82,8 +126,33 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
       if (!key.ok()) return key.status();
       keys.push_back(*std::move(key));
     }
-    std::vector<Found> found(keys.size());
-    engine_.GetMany(keys, absl::MakeSpan(found));
+    return keys;
+  }
+
+  // Inline, unless a value may be in another tier.
+  bool HandleGetManyNow(rpc::CallContext& call, const v1::GetManyRequest& q, v1::GetManyResponse* p,
+                        absl::Status* status) {
+    const auto keys = KeysOf(call, q);
+    if (!keys.ok()) {
+      *status = keys.status();
+      return true;
+    }
+    std::vector<Found> found(keys->size());
+    if (!engine_.GetManyNow(*keys, absl::MakeSpan(found))) return false;
+    *status = PutMany(found, p);
+    return true;
+  }
+
+  Async<absl::Status> HandleGetMany(rpc::CallContext& call, const v1::GetManyRequest& q,
+                                    v1::GetManyResponse* p) {
+    const auto keys = KeysOf(call, q);
+    if (!keys.ok()) co_return keys.status();
+    std::vector<Found> found(keys->size());
+    co_await engine_.GetMany(*keys, absl::MakeSpan(found));
+    co_return PutMany(found, p);
+  }
+
+  absl::Status PutMany(const std::vector<Found>& found, v1::GetManyResponse* p) const {
     int64_t bytes = 0;
     for (const auto& one : found) {
       if (one.entry != nullptr) bytes += static_cast<int64_t>(one.entry->value().size()) + 64;
@@ -98,13 +167,13 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
     return absl::OkStatus();
   }
 
-  absl::Status HandleSetMany(rpc::CallContext& call, const v1::SetManyRequest& q,
-                             v1::SetManyResponse* p) {
-    if (absl::Status bad = CheckBatch("entries", q.entries_size()); !bad.ok()) return bad;
+  Async<absl::Status> HandleSetMany(rpc::CallContext& call, const v1::SetManyRequest& q,
+                                    v1::SetManyResponse* p) {
+    if (absl::Status bad = CheckBatch("entries", q.entries_size()); !bad.ok()) co_return bad;
     int64_t bytes = 0;
     for (const auto& entry : q.entries()) bytes += static_cast<int64_t>(entry.value().size());
     if (bytes > kMaxBatchBytes) {
-      return status::FieldError("entries", "the values must be at most 4 MiB together");
+      co_return status::FieldError("entries", "the values must be at most 4 MiB together");
     }
     const CallerScopes scopes(call.principal());
     std::vector<absl::StatusOr<ScopedKey>> keys;
@@ -116,7 +185,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
       const auto& key = keys[static_cast<size_t>(i)];
       if (key.ok()) items.push_back(ItemOf(q.entries(i), *key, {"entries", i}));
     }
-    const auto stored = engine_.SetMany(items);
+    const auto stored = co_await engine_.SetMany(items);
     size_t next = 0;
     for (const auto& key : keys) {
       auto* result = p->add_results();
@@ -127,7 +196,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
       result->set_reason(status::Reason(status));
       result->set_message(status::BoundedText(status.message(), kMaxResultMessageBytes));
     }
-    return absl::OkStatus();
+    co_return absl::OkStatus();
   }
 
   Async<absl::Status> HandleGetOrLease(rpc::CallContext& call, const v1::GetOrLeaseRequest& q,
@@ -144,7 +213,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
         q.lease_ms() == 0 ? CacheEngine::kDefaultLease : absl::Milliseconds(q.lease_ms());
     const absl::Duration give_up = clock_.Monotonic() + absl::Milliseconds(q.wait_ms());
     for (;;) {
-      LeaseAnswer answer = engine_.GetOrLease(*key, lease, q.accept_stale());
+      LeaseAnswer answer = co_await engine_.GetOrLease(*key, lease, q.accept_stale());
       if (answer.result != LeaseAnswer::kHeld) {
         Put(answer, lease, p);
         co_return absl::OkStatus();
@@ -162,61 +231,44 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
     }
   }
 
-  absl::Status HandleFill(rpc::CallContext& call, const v1::FillRequest& q, v1::FillResponse* p) {
+  Async<absl::Status> HandleFill(rpc::CallContext& call, const v1::FillRequest& q,
+                                 v1::FillResponse* p) {
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) return key.status();
+    if (!key.ok()) co_return key.status();
     if (q.lease_token().empty() || q.lease_token().size() > 64) {
-      return status::FieldError("lease_token", "must be the token that came with the lease");
+      co_return status::FieldError("lease_token", "must be the token that came with the lease");
     }
     if (q.abandon()) {
-      engine_.Abandon(*key, q.lease_token());
-      return absl::OkStatus();
+      co_await engine_.Abandon(*key, q.lease_token());
+      co_return absl::OkStatus();
     }
-    const auto version =
-        engine_.Fill({&*key, q.value(), &q.options(), std::nullopt, {}}, q.lease_token());
-    if (!version.ok()) return version.status();
+    const SetItem item{&*key, q.value(), &q.options(), std::nullopt, {}};
+    const auto version = co_await engine_.Fill(item, q.lease_token());
+    if (!version.ok()) co_return version.status();
     p->set_stored(version->has_value());
     p->set_version(version->value_or(0));
-    return absl::OkStatus();
+    co_return absl::OkStatus();
   }
 
   Async<absl::Status> HandleInvalidate(rpc::CallContext& call, const v1::InvalidateRequest& q,
                                        v1::InvalidateResponse* p) {
     const CallerScopes scopes(call.principal());
-    Offset position = 0;
-    switch (q.target_case()) {
-      case v1::InvalidateRequest::kKey: {
-        const auto key = scopes.Key(q.key(), kKeyField);
-        if (!key.ok()) co_return key.status();
-        engine_.Delete(*key);
-        position = engine_.CurrentOffset();
-        break;
-      }
-      case v1::InvalidateRequest::kTag: {
-        const auto tags = scopes.Tags(q.tag().namespace_(), q.tag().tag());
-        if (!tags.ok()) co_return tags.status();
-        position = engine_.InvalidateTags(*tags);
-        break;
-      }
-      case v1::InvalidateRequest::kNamespace: {
-        const auto tags = scopes.Namespace(q.namespace_());
-        if (!tags.ok()) co_return tags.status();
-        position = engine_.InvalidateTags(*tags);
-        break;
-      }
-      case v1::InvalidateRequest::kGlob: {
-        auto filter = scopes.Matching(q.glob());
-        if (!filter.ok()) co_return filter.status();
-        InvalidationWalk walk = engine_.InvalidateMatching(*std::move(filter));
-        if (absl::Status ended = co_await Run(call, walk); !ended.ok()) co_return ended;
-        position = walk.position();
-        break;
-      }
-      case v1::InvalidateRequest::TARGET_NOT_SET:
-        co_return status::FieldError("target", "set one of key, tag, namespace and glob");
+    absl::StatusOr<Invalidated> done;
+    if (q.target_case() == v1::InvalidateRequest::kKey) {
+      const auto key = scopes.Key(q.key(), kKeyField);
+      if (!key.ok()) co_return key.status();
+      const auto erased = co_await engine_.Delete(*key);
+      if (!erased.ok()) co_return erased.status();
+      done = erased->done;
+    } else {
+      auto what = TargetOf(scopes, q);
+      if (!what.ok()) co_return what.status();
+      done = co_await engine_.Invalidate(*std::move(what));
     }
-    p->set_position(Position(position));
-    p->set_confirmed_nodes_count(1);
+    if (!done.ok()) co_return done.status();
+    p->set_position(engine_.watch_log().Position(done->position));
+    p->set_confirmed_nodes_count(done->confirmed_nodes_count);
+    p->set_lapsed_nodes_count(done->lapsed_nodes_count);
     co_return absl::OkStatus();
   }
 
@@ -224,34 +276,58 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
                                   v1::ClearResponse* p) {
     auto filter = CallerScopes::MatchingInAllScopes(q.pattern());
     if (!filter.ok()) co_return filter.status();
-    InvalidationWalk walk = engine_.InvalidateMatching(*std::move(filter));
-    const absl::Status ended = co_await Run(call, walk);
+    const auto done = co_await engine_.Invalidate(Invalidation::OfGlob(*std::move(filter)));
+    const int64_t count = done.ok() ? done->erased_count : 0;
     call.set_audit(absl::StrCat("cache entries matching ", q.pattern()), "",
-                   absl::StrCat(walk.erased_count(), " cleared"));
-    if (!ended.ok()) co_return ended;
-    p->set_cleared_count(walk.erased_count());
-    p->set_position(Position(walk.position()));
+                   absl::StrCat(count, " cleared"));
+    if (!done.ok()) co_return done.status();
+    p->set_cleared_count(count);
+    p->set_position(engine_.watch_log().Position(done->position));
     co_return absl::OkStatus();
   }
 
-  // To the walk's end, giving way to others after each step.
-  static Async<absl::Status> Run(rpc::CallContext& call, InvalidationWalk& walk) {
-    const Executor executor = co_await boost::asio::this_coro::executor;
-    while (!walk.Step()) {
-      if (call.cancelled()) {
-        co_return absl::CancelledError("the caller is gone; a part of what matched is erased");
-      }
-      co_await boost::asio::post(executor, boost::asio::use_awaitable);
+  Async<absl::Status> HandleWatch(rpc::CallContext& call, const v1::WatchRequest& q,
+                                  rpc::Sender<v1::Invalidation>& out) {
+    if (q.namespaces_size() > kMaxWatchedNamespacesCount) {
+      co_return status::FieldError("namespaces", "at most 32");
     }
-    co_return absl::OkStatus();
+    WatchLog& log = engine_.watch_log();
+    call.OnCancel([&log] { log.changed().Notify(); });
+    const WatchScope scope(CallerScopes(call.principal()).AllScopes(),
+                           {q.namespaces().begin(), q.namespaces().end()});
+    std::string position = q.position().empty() ? log.Head() : q.position();
+    while (!call.cancelled()) {
+      if (log.closed()) {
+        co_return status::WithRetryAfter(
+            status::Error(absl::StatusCode::kUnavailable, "DRAINING",
+                          "this server is ending; watch again with the last position"),
+            kWatchRetryDelay);
+      }
+      const uint64_t seen = log.changed().version();
+      const WatchLog::Portion portion = log.After(position, kWatchPortionCount);
+      position = portion.position;
+      if (portion.reset) {
+        v1::Invalidation reset;
+        reset.set_position(position);
+        reset.set_reset(true);
+        if (!co_await out.Write(std::move(reset))) break;
+        continue;
+      }
+      for (const auto& item : portion.items) {
+        v1::Invalidation message;
+        message.set_position(absl::StrCat(portion.epoch, ":", item.offset));
+        if (!scope.Put(*item.what, &message)) continue;
+        if (!co_await out.Write(std::move(message))) co_return absl::OkStatus();
+      }
+      if (portion.items.empty()) co_await log.changed().Wait(seen);
+    }
+    co_return absl::CancelledError("the caller is gone");
   }
 
   absl::Status HandleGetStats(rpc::CallContext&, const v1::GetStatsRequest& q, v1::CacheStats* p) {
     Report(engine_.GetStats(), q.namespace_(), p);
     return absl::OkStatus();
   }
-
-  std::string Position(Offset offset) const { return absl::StrCat(options_.epoch, ":", offset); }
 
   // gRPC's side: each override hands its call to the handler above.
   template <class Request, class Response, class Handler>
@@ -264,9 +340,21 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
         });
   }
 
+  template <class Request, class Response, class Now, class Later>
+  grpc::ServerUnaryReactor* NowOrLater(std::string_view method, grpc::CallbackServerContext* c,
+                                       const Request* q, Response* p, Now now, Later later) {
+    return rpc_.UnaryNowOrLater(
+        method, c, q, p,
+        [this, now](rpc::CallContext& call, const Request& request, Response* response,
+                    absl::Status* status) { return (this->*now)(call, request, response, status); },
+        [this, later](rpc::CallContext& call, const Request& request, Response* response) {
+          return (this->*later)(call, request, response);
+        });
+  }
+
   grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* c, const v1::GetRequest* q,
                                 v1::GetResponse* p) override {
-    return Unary("Get", c, q, p, &Adapter::HandleGet);
+    return NowOrLater("Get", c, q, p, &Adapter::HandleGetNow, &Adapter::HandleGet);
   }
   grpc::ServerUnaryReactor* Set(grpc::CallbackServerContext* c, const v1::SetRequest* q,
                                 v1::SetResponse* p) override {
@@ -278,7 +366,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
   }
   grpc::ServerUnaryReactor* GetMany(grpc::CallbackServerContext* c, const v1::GetManyRequest* q,
                                     v1::GetManyResponse* p) override {
-    return Unary("GetMany", c, q, p, &Adapter::HandleGetMany);
+    return NowOrLater("GetMany", c, q, p, &Adapter::HandleGetManyNow, &Adapter::HandleGetMany);
   }
   grpc::ServerUnaryReactor* SetMany(grpc::CallbackServerContext* c, const v1::SetManyRequest* q,
                                     v1::SetManyResponse* p) override {
@@ -310,8 +398,8 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
                                                     const v1::WatchRequest* q) override {
     return rpc_.ServerStream<v1::Invalidation>(
         "Watch", c, q,
-        [](rpc::CallContext&, const v1::WatchRequest&, rpc::Sender<v1::Invalidation>&)
-            -> Async<absl::Status> { co_return status::NotBuiltYet("CacheService.Watch"); });
+        [this](rpc::CallContext& call, const v1::WatchRequest& request,
+               rpc::Sender<v1::Invalidation>& out) { return HandleWatch(call, request, out); });
   }
 
   CacheEngine& engine_;

@@ -1,13 +1,12 @@
 // slipstream.cache.v1.CacheService over a CacheEngine: turns the caller's token into scopes and
-// messages into the engine's calls. Everything but a wait for another caller's value and a walk by
-// pattern answers inline.
+// messages into the engine's calls. What is in this process's memory is read inline; the rest are
+// coroutines.
 //
 // Thread safety: handlers of different calls run at the same time.
 #ifndef SERVICES_CACHE_CACHE_SERVICE_H_
 #define SERVICES_CACHE_CACHE_SERVICE_H_
 
 #include <memory>
-#include <string>
 
 #include "libs/async/async.h"
 #include "libs/rpc/dispatcher.h"
@@ -22,8 +21,6 @@ namespace slipstream::cache {
 struct CacheServiceOptions {
   // Values of one GetMany together; what is left of a message is for the rest of the answer.
   int64_t max_response_bytes = (int64_t{4} << 20) - (64 << 10);
-  // Names this life of the process in positions: a position of another life is not comparable.
-  std::string epoch;
 };
 
 class CacheService {

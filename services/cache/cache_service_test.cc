@@ -22,7 +22,7 @@
 #include "libs/rpc/status_convert.h"
 #include "libs/status/status.h"
 #include "services/cache/cache_metrics.h"
-#include "services/cache/memory_cache_store.h"
+#include "services/cache/local_cache_store.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
 
 namespace slipstream::cache {
@@ -70,9 +70,7 @@ class CacheServiceTest : public testing::Test {
     chain_ = std::make_unique<rpc::Chain>(std::move(stages));
     dispatcher_ =
         std::make_unique<rpc::Dispatcher>(rpc::Dispatcher{*chain_, runtime_.executor(), clock_});
-    CacheServiceOptions options;
-    options.epoch = "e1";
-    service_ = std::make_unique<CacheService>(engine_, *dispatcher_, options);
+    service_ = std::make_unique<CacheService>(engine_, *dispatcher_, CacheServiceOptions());
     server_ = std::make_unique<rpc::Server>(rpc::ServerOptions{});
     server_->AddService(service_->grpc());
     EXPECT_TRUE(server_->Start().ok());
@@ -144,7 +142,7 @@ class CacheServiceTest : public testing::Test {
   clock::SystemClock clock_;
   random::SystemRandom random_;
   async::Runtime runtime_{2};
-  MemoryCacheStore store_{{}};
+  LocalCacheStore store_{{}, 7, "e1"};
   CacheEngine engine_{{store_, clock_, random_}, {}};
   TestAuthStage* auth_ = nullptr;
   std::unique_ptr<rpc::Chain> chain_;
@@ -367,14 +365,63 @@ TEST_F(CacheServiceTest, StatsAndMetricsSayTheSame) {
             2);
 }
 
-TEST_F(CacheServiceTest, WatchSaysItIsNotBuilt) {
+TEST_F(CacheServiceTest, AWatchTellsWhatTheCallerMaySeeAndGoesOn) {
+  const auto watch = [this](grpc::ClientContext& context, const std::string& position) {
+    context.AddMetadata("x-user", "alice");
+    context.AddMetadata("x-role", "user");
+    context.AddMetadata("x-tenant", "acme");
+    v1::WatchRequest request;
+    request.set_position(position);
+    return stub_->Watch(&context, request);
+  };
+  const auto invalidate = [this](const v1::CacheKey& key, const Caller& who) {
+    v1::InvalidateRequest request;
+    *request.mutable_key() = key;
+    v1::InvalidateResponse response;
+    EXPECT_TRUE(Call(&v1::CacheService::Stub::Invalidate, request, &response, who).ok());
+    return response.position();
+  };
+  const std::string begin = invalidate(Key("first"), {});
+  invalidate(Key("bob's"), {.user = "bob"});
+  invalidate(Key("mine"), {});
+  v1::Invalidation message;
+  {
+    grpc::ClientContext context;
+    const auto reader = watch(context, begin);
+    ASSERT_TRUE(reader->Read(&message));
+    EXPECT_EQ(message.key().key(), "mine") << "and not bob's";
+    invalidate(Key("later"), {});
+    ASSERT_TRUE(reader->Read(&message));
+    EXPECT_EQ(message.key().key(), "later");
+    context.TryCancel();
+    reader->Finish();
+  }
+  const std::string last = message.position();
+  invalidate(Key("while away"), {});
+  {
+    grpc::ClientContext context;
+    const auto reader = watch(context, last);
+    ASSERT_TRUE(reader->Read(&message));
+    EXPECT_EQ(message.key().key(), "while away");
+    store_.watch_log().Close();
+    EXPECT_FALSE(reader->Read(&message));
+    EXPECT_EQ(status::Reason(rpc::FromGrpc(reader->Finish())), "DRAINING");
+  }
+}
+
+TEST_F(CacheServiceTest, AWatchFromAnUnknownPositionBeginsWithAReset) {
   grpc::ClientContext context;
   context.AddMetadata("x-user", "alice");
   context.AddMetadata("x-role", "user");
-  const auto reader = stub_->Watch(&context, v1::WatchRequest());
+  v1::WatchRequest request;
+  request.set_position("another-life:3");
+  const auto reader = stub_->Watch(&context, request);
   v1::Invalidation message;
-  EXPECT_FALSE(reader->Read(&message));
-  EXPECT_EQ(status::Reason(rpc::FromGrpc(reader->Finish())), "NOT_BUILT_YET");
+  ASSERT_TRUE(reader->Read(&message));
+  EXPECT_TRUE(message.reset());
+  EXPECT_EQ(message.position(), store_.watch_log().Head());
+  context.TryCancel();
+  reader->Finish();
 }
 
 TEST_F(CacheServiceTest, TheClientLibraryComputesOnceAndThenHits) {

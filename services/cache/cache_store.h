@@ -1,5 +1,6 @@
-// The seam between the cache's logic and where entries are kept: batch-shaped, so that a store
-// behind a network answers many keys in one exchange.
+// The seam between the cache's logic and where entries are kept: batch-shaped and awaitable, so
+// that a store behind a network answers many keys in one exchange. What this process holds is
+// answered inline by ReadNow.
 //
 // A store decides alone whether an entry is alive (its time, its tags' epochs, its key's deletes),
 // because only it can do so in one step with the read or write. Its contract is
@@ -8,7 +9,9 @@
 // Times are Unix milliseconds and absolute, so that copying an entry from one tier to another never
 // restarts its life.
 //
-// Thread safety: all methods, from any thread, without waiting.
+// Thread safety: all methods, from any thread; coroutines on any executor. What a coroutine is
+// given by reference, span or view outlives it. Errors: a read never fails, it misses. Writes and
+// invalidations that can't be promised are UNAVAILABLE with a retry delay.
 #ifndef SERVICES_CACHE_CACHE_STORE_H_
 #define SERVICES_CACHE_CACHE_STORE_H_
 
@@ -21,8 +24,14 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "libs/async/async.h"
 #include "services/cache/cache_key.h"
+#include "services/cache/invalidation.h"
+#include "services/cache/watch_log.h"
 
 namespace slipstream::cache {
 
@@ -47,9 +56,6 @@ struct Entry {
 };
 using EntryRef = std::shared_ptr<const Entry>;
 
-// A position in the store's invalidations: grows with each.
-using Offset = uint64_t;
-
 // Under which a slow computation may still be stored.
 struct FillGuard {
   Offset as_of = 0;           // nothing may have invalidated key or tags since
@@ -65,17 +71,44 @@ struct WriteRequest {
   absl::Span<const ScopedTag> tags;         // the namespace's own among them
   std::optional<uint64_t> if_version = {};  // 0: only if there is no value
   std::optional<FillGuard> fill = {};
+  std::string_view lease_token = {};  // of a fill: what AcquireLease was given
 };
 
 struct WriteResult {
-  enum Outcome { kStored, kVersionMismatch, kFillRefused };
+  enum Outcome { kStored, kVersionMismatch, kFillRefused, kFailed };
   Outcome outcome = kStored;
   // The version stored; for a mismatch the one that is there, 0 for none.
   uint64_t version = 0;
+  bool replaced = false;  // a live value gave way to it
+  absl::Status error;     // of kFailed: nothing is promised, it may have been stored
 };
 
-enum class EvictionCause { kCapacity, kExpired, kInvalidated };
-inline constexpr size_t kEvictionCauseCount = 3;
+enum class EvictionCause { kCapacity, kExpired, kInvalidated, kFenced };
+inline constexpr size_t kEvictionCauseCount = 4;
+
+// How an invalidation became true everywhere.
+struct Invalidated {
+  Offset position = 0;
+  int confirmed_nodes_count = 1;  // this one included
+  int lapsed_nodes_count = 0;     // whose lease ended first: they serve nothing of before
+  int64_t erased_count = 0;       // entries of this node that a walk by pattern removed
+};
+
+struct Erased {
+  std::vector<bool> existed;
+  Invalidated done;
+};
+
+// A lease to compute a value, for which all processes compete.
+struct SharedLease {
+  enum Result {
+    kGranted,
+    kHeld,      // by another process: ask again after a hint (StoreListener) or a short time
+    kChanged,   // the value is not the one that was seen: read again
+    kDetached,  // the store can't tell: only this process's callers are kept apart
+  };
+  Result result = kGranted;
+};
 
 // What is held, and why entries left; sampled, not one moment over all shards.
 struct StoreUsage {
@@ -90,42 +123,62 @@ struct StoreUsage {
   int64_t max_bytes = 0;
 };
 
+// Told by a store what other processes did.
+//
+// Thread safety: called from any thread, under no lock; does not block.
+class StoreListener {
+ public:
+  virtual ~StoreListener() = default;
+  // The lease on the key has ended, or its value has changed.
+  virtual void OnKeyEnded(std::string_view id) = 0;
+};
+
 class CacheStore {
  public:
   virtual ~CacheStore() = default;
 
-  // found[i] answers keys[i]; null when there is no live value. REQUIRES: equal sizes.
-  virtual void Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
-                    absl::Span<EntryRef> found) = 0;
+  // What this process can answer at once: found[i] answers keys[i]. False when a null may be a
+  // value in another tier: ask Read. REQUIRES: equal sizes.
+  virtual bool ReadNow(absl::Span<const ScopedKey> keys, int64_t now_ms,
+                       absl::Span<EntryRef> found) = 0;
 
-  // Each write stands for itself. A key's versions grow by one from 1, also over a delete: a value
-  // never comes back under a version it had. REQUIRES: equal sizes.
-  virtual void Write(absl::Span<const WriteRequest> writes, int64_t now_ms,
-                     absl::Span<WriteResult> results) = 0;
+  // found[i] answers keys[i]; null when there is no live value. from_l2[i]: another tier had it.
+  // REQUIRES: equal sizes.
+  virtual Async<void> Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
+                           absl::Span<EntryRef> found, absl::Span<bool> from_l2) = 0;
 
-  // Removes values, and refuses every fill of these keys whose guard is older than this call.
-  // Answers which were there.
-  virtual std::vector<bool> Erase(absl::Span<const ScopedKey> keys, int64_t now_ms) = 0;
+  // Each write stands for itself. A key's versions grow, also over a delete: a value never comes
+  // back under a version it had. A value that is replaced is served by no node when this is over.
+  // REQUIRES: equal sizes.
+  virtual Async<void> Write(absl::Span<const WriteRequest> writes, int64_t now_ms,
+                            absl::Span<WriteResult> results) = 0;
 
-  // Every entry stored before with one of the tags is dead when this returns, and fills whose guard
-  // is older will be.
-  virtual Offset Invalidate(absl::Span<const ScopedTag> tags) = 0;
+  // Removes values, and refuses every fill of these keys whose lease is older than this call.
+  virtual Async<absl::StatusOr<Erased>> Erase(absl::Span<const ScopedKey> keys, int64_t now_ms) = 0;
 
-  // Refuses every fill whose guard is older: the first step of a walk that erases by pattern.
-  virtual Offset RefuseOlderFills() = 0;
+  // Every entry stored before that it names is dead on every node when this is over, and fills
+  // whose lease is older will be. kTag, kNamespace and kGlob. RESOURCE_EXHAUSTED when too many
+  // globs are at work at once.
+  virtual Async<absl::StatusOr<Invalidated>> Invalidate(Invalidation what) = 0;
 
+  // Before anything is looked at for a lease: the guard of its fill.
   virtual Offset CurrentOffset() const = 0;
+  // Asks for the lease, for the caller whom this process chose (LeaseTable). `seen_version` is that
+  // of the value found before, 0 for none.
+  virtual Async<SharedLease> AcquireLease(const ScopedKey& key, std::string_view token,
+                                          absl::Duration lease, uint64_t seen_version) = 0;
+  virtual Async<void> EndLease(const ScopedKey& key, std::string_view token) = 0;
+  // A fill may come to another process than the one that gave the lease.
+  virtual bool shares_leases() const = 0;
+  // Null for none. It outlives the store's use.
+  virtual void SetListener(StoreListener* listener) = 0;
+  // False while another tier is configured and away: reads answer from here or miss.
+  virtual bool attached() const = 0;
 
-  // A walk over everything in bounded portions: `part` from 0 to parts_count() - 1. Entries stored
-  // after a part was listed are not in it.
-  virtual int parts_count() const = 0;
-  virtual std::vector<EntryRef> List(int part) const = 0;
-  // Removes exactly these entries as invalidated; one that was replaced since stays. Answers how
-  // many were there.
-  virtual int64_t EraseListed(absl::Span<const EntryRef> entries) = 0;
+  virtual WatchLog& watch_log() = 0;
 
-  // Drops dead entries of one part, so that they do not take room until the next read.
-  virtual void Sweep(int part, int64_t now_ms) = 0;
+  // To be called about once a second: drops a part of what is dead.
+  virtual void Sweep(int64_t now_ms) = 0;
 
   virtual StoreUsage Usage() const = 0;
   // Name of the eviction policy.

@@ -41,6 +41,7 @@ absl::StatusOr<Glob> Glob::Compile(std::string_view pattern) {
     return absl::InvalidArgumentError("must be 1-256 bytes; \"*\" matches everything");
   }
   Glob out;
+  out.pattern_ = pattern;
   int stars = 0;
   for (size_t i = 0; i < pattern.size();) {
     const char c = pattern[i++];

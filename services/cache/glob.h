@@ -7,6 +7,7 @@
 
 #include <bitset>
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,6 +25,8 @@ class Glob {
 
   bool Matches(std::string_view text) const;
 
+  const std::string& pattern() const { return pattern_; }
+
  private:
   Glob() = default;
 
@@ -34,6 +37,7 @@ class Glob {
   };
   bool MatchesByte(const Token& token, unsigned char byte) const;
 
+  std::string pattern_;
   std::vector<Token> tokens_;
   std::vector<std::bitset<256>> sets_;
 };

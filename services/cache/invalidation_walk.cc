@@ -1,5 +1,8 @@
 #include "services/cache/invalidation_walk.h"
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
 namespace slipstream::cache {
@@ -19,6 +22,11 @@ bool InvalidationWalk::Step() {
   }
   erased_count_ += store_.EraseListed(matched);
   return listed_.empty() && next_part_ == store_.parts_count();
+}
+
+Async<void> InvalidationWalk::Run() {
+  const Executor executor = co_await boost::asio::this_coro::executor;
+  while (!Step()) co_await boost::asio::post(executor, boost::asio::use_awaitable);
 }
 
 }  // namespace slipstream::cache

@@ -1,5 +1,6 @@
 #include "services/cache/lease_table.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -50,12 +51,23 @@ void LeaseTable::Release(const ScopedKey& key, std::string_view token) {
   ended->Notify();
 }
 
-void LeaseTable::Kill(const ScopedKey& key) {
+std::optional<LeaseTable::Held> LeaseTable::Shorten(const ScopedKey& key, std::string_view token,
+                                                    absl::Duration until) {
+  Stripe& stripe = StripeOf(key);
+  sync::MutexLock lock(stripe.mutex);
+  const auto it = stripe.leases.find(key.id());
+  if (it == stripe.leases.end() || it->second.token != token) return std::nullopt;
+  Lease& lease = it->second;
+  lease.until = std::min(lease.until, until);
+  return Held{lease.ended, lease.ended->version(), lease.until};
+}
+
+void LeaseTable::Kill(std::string_view id) {
   std::shared_ptr<async::Event> ended;
   {
-    Stripe& stripe = StripeOf(key);
+    Stripe& stripe = stripes_[IndexOf(ScopedKey::HashOf(id))];
     sync::MutexLock lock(stripe.mutex);
-    const auto it = stripe.leases.find(key.id());
+    const auto it = stripe.leases.find(absl::string_view(id.data(), id.size()));
     if (it == stripe.leases.end()) return;
     ended = std::move(it->second.ended);
     stripe.leases.erase(it);

@@ -45,8 +45,11 @@ class LeaseTable {
   // Ends the lease of this token and wakes those who wait for it.
   void Release(const ScopedKey& key, std::string_view token);
 
-  // Ends whatever lease there is on the key.
-  void Kill(const ScopedKey& key);
+  // Lets the lease of this token end earlier; how to wait for it. Nullopt when it has ended.
+  std::optional<Held> Shorten(const ScopedKey& key, std::string_view token, absl::Duration until);
+
+  // Ends whatever lease there is on the key with this id.
+  void Kill(std::string_view id);
 
   // Forgets leases whose time is over.
   void Sweep(absl::Duration now);
@@ -65,10 +68,9 @@ class LeaseTable {
     mutable sync::Mutex mutex;
     absl::flat_hash_map<std::string, Lease> leases ABSL_GUARDED_BY(mutex);  // by ScopedKey::id
   };
-  Stripe& StripeOf(const ScopedKey& key) { return stripes_[(key.hash() >> 40) % kStripesCount]; }
-  const Stripe& StripeOf(const ScopedKey& key) const {
-    return stripes_[(key.hash() >> 40) % kStripesCount];
-  }
+  static size_t IndexOf(size_t hash) { return (hash >> 40) % kStripesCount; }
+  Stripe& StripeOf(const ScopedKey& key) { return stripes_[IndexOf(key.hash())]; }
+  const Stripe& StripeOf(const ScopedKey& key) const { return stripes_[IndexOf(key.hash())]; }
 
   std::array<Stripe, kStripesCount> stripes_;
 };

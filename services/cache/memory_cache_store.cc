@@ -20,16 +20,16 @@ constexpr int64_t kBookkeepingBytes = 96;
 
 // Dead entries removed under one hold of a shard's lock.
 constexpr size_t kSweepBatchCount = 512;
-
-size_t HashOf(const ScopedTag& tag) { return absl::HashOf(tag.id()); }
+constexpr int kCallsPerSweep = 8;
 
 }  // namespace
 
 struct MemoryCacheStore::Node : S3Fifo::Link, Entry {
   Offset born = 0;
+  int64_t kept_until_ms = 0;               // not above expires_at_ms
   absl::InlinedVector<uint32_t, 2> slots;  // of its tags in epochs_
 
-  bool ExpiredAt(int64_t now_ms) const { return now_ms >= expires_at_ms; }
+  bool ExpiredAt(int64_t now_ms) const { return now_ms >= kept_until_ms; }
 };
 
 struct MemoryCacheStore::Shard {
@@ -81,9 +81,9 @@ struct MemoryCacheStore::Shard {
   }
 
   // The live entry, or end(); a dead one is removed on the way.
-  Table::iterator FindLive(const ScopedKey& key, int64_t now_ms, const EpochTable& epochs)
+  Table::iterator FindLive(const Lookup& key, int64_t now_ms, const EpochTable& epochs)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
-    auto it = table.find(Lookup{key.id(), key.hash()});
+    auto it = table.find(key);
     if (it == table.end()) return it;
     const Node& node = **it;
     if (node.ExpiredAt(now_ms)) {
@@ -131,7 +131,7 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
   for (size_t i = 0; i < keys.size(); ++i) {
     Shard& shard = ShardOf(keys[i].hash());
     sync::MutexLock lock(shard.mutex);
-    const auto it = shard.FindLive(keys[i], now_ms, epochs_);
+    const auto it = shard.FindLive({keys[i].id(), keys[i].hash()}, now_ms, epochs_);
     if (it == shard.table.end()) {
       found[i] = nullptr;
       continue;
@@ -141,12 +141,8 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
   }
 }
 
-void MemoryCacheStore::Write(absl::Span<const WriteRequest> writes, int64_t now_ms,
-                             absl::Span<WriteResult> results) {
-  for (size_t i = 0; i < writes.size(); ++i) results[i] = WriteOne(writes[i], now_ms);
-}
-
-WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms) {
+WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const uint32_t> slots,
+                                    int64_t now_ms, const Copy* copy) {
   const ScopedKey& key = *write.key;
   auto node = std::make_shared<Node>();
   node->bytes.reserve(key.id().size() + key.user_key().size() + write.value.size());
@@ -154,11 +150,12 @@ WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms
   node->id_size = static_cast<uint32_t>(key.id().size());
   node->user_key_size = static_cast<uint32_t>(key.user_key().size());
   node->negative = write.negative;
-  node->stored_at_ms = now_ms;
+  node->stored_at_ms = copy != nullptr ? copy->stored_at_ms : now_ms;
   node->stale_at_ms = write.stale_at_ms;
   node->expires_at_ms = write.expires_at_ms;
+  node->kept_until_ms = copy != nullptr ? copy->kept_until_ms : write.expires_at_ms;
   node->hash = key.hash();
-  for (const auto& tag : write.tags) node->slots.push_back(EpochTable::SlotOf(HashOf(tag)));
+  node->slots.assign(slots.begin(), slots.end());
   node->weight_bytes =
       static_cast<uint32_t>(node->bytes.capacity() + sizeof(Node) + kBookkeepingBytes +
                             (node->slots.size() > 2 ? node->slots.capacity() * 4 : 0));
@@ -168,7 +165,7 @@ WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms
   sync::MutexLock lock(shard.mutex);
   // Within the lock, so that a delete or invalidation that ended before this write is seen by it.
   node->born = write.fill ? write.fill->as_of : epochs_.now();
-  const auto it = shard.FindLive(key, now_ms, epochs_);
+  const auto it = shard.FindLive({key.id(), key.hash()}, now_ms, epochs_);
   const uint64_t present = it == shard.table.end() ? 0 : (*it)->version;
   if (write.if_version && *write.if_version != present) {
     return {WriteResult::kVersionMismatch, present};
@@ -177,10 +174,12 @@ WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms
     const bool killed = key_epochs_.NewerThan(EpochTable::SlotOf(key.hash()), node->born) ||
                         fills_refused_before_.load(std::memory_order_acquire) > node->born ||
                         epochs_.AnyNewerThan(node->slots, node->born);
-    const bool overtaken = present != 0 && present != write.fill->seen_version;
+    const bool overtaken = copy != nullptr ? present >= copy->version
+                                           : present != 0 && present != write.fill->seen_version;
     if (killed || overtaken) return {WriteResult::kFillRefused, present};
   }
-  node->version = (present != 0 ? present : shard.version_floor) + 1;
+  node->version =
+      copy != nullptr ? copy->version : (present != 0 ? present : shard.version_floor) + 1;
   shard.Account(*node, 1);
   if (present != 0) {
     replaced = *it;
@@ -193,36 +192,31 @@ WriteResult MemoryCacheStore::WriteOne(const WriteRequest& write, int64_t now_ms
   const uint64_t version = node->version;
   shard.table.insert(std::move(node));
   shard.MakeRoom();
-  return {WriteResult::kStored, version};
+  return {WriteResult::kStored, version, present != 0};
 }
 
-std::vector<bool> MemoryCacheStore::Erase(absl::Span<const ScopedKey> keys, int64_t now_ms) {
-  std::vector<bool> existed(keys.size());
-  for (size_t i = 0; i < keys.size(); ++i) {
-    // Before the lock: a fill either sees this epoch, or stored before and is erased below.
-    key_epochs_.Raise(EpochTable::SlotOf(keys[i].hash()), epochs_.Next());
-    Shard& shard = ShardOf(keys[i].hash());
-    sync::MutexLock lock(shard.mutex);
-    const auto it = shard.FindLive(keys[i], now_ms, epochs_);
-    existed[i] = it != shard.table.end();
-    if (existed[i]) shard.Remove(it, EvictionCause::kInvalidated);
-  }
+bool MemoryCacheStore::Erase(std::string_view id, size_t hash, int64_t now_ms) {
+  // Before the lock: a fill either sees this epoch, or stored before and is erased below.
+  key_epochs_.Raise(EpochTable::SlotOf(hash), epochs_.Next());
+  Shard& shard = ShardOf(hash);
+  sync::MutexLock lock(shard.mutex);
+  const auto it = shard.FindLive({id, hash}, now_ms, epochs_);
+  const bool existed = it != shard.table.end();
+  if (existed) shard.Remove(it, EvictionCause::kInvalidated);
   return existed;
 }
 
-Offset MemoryCacheStore::Invalidate(absl::Span<const ScopedTag> tags) {
+void MemoryCacheStore::Invalidate(absl::Span<const uint32_t> slots) {
   const Offset position = epochs_.Next();
-  for (const auto& tag : tags) epochs_.Raise(EpochTable::SlotOf(HashOf(tag)), position);
-  return position;
+  for (const uint32_t slot : slots) epochs_.Raise(slot, position);
 }
 
-Offset MemoryCacheStore::RefuseOlderFills() {
+void MemoryCacheStore::RefuseOlderFills() {
   const Offset position = epochs_.Next();
   Offset seen = fills_refused_before_.load(std::memory_order_relaxed);
   while (seen < position &&
          !fills_refused_before_.compare_exchange_weak(seen, position, std::memory_order_acq_rel)) {
   }
-  return position;
 }
 
 std::vector<EntryRef> MemoryCacheStore::List(int part) const {
@@ -231,7 +225,7 @@ std::vector<EntryRef> MemoryCacheStore::List(int part) const {
   return std::vector<EntryRef>(shard.table.begin(), shard.table.end());
 }
 
-int64_t MemoryCacheStore::EraseListed(absl::Span<const EntryRef> entries) {
+int64_t MemoryCacheStore::EraseListed(absl::Span<const EntryRef> entries, EvictionCause cause) {
   int64_t erased = 0;
   for (const auto& entry : entries) {
     const size_t hash = static_cast<const Node&>(*entry).hash;
@@ -239,7 +233,7 @@ int64_t MemoryCacheStore::EraseListed(absl::Span<const EntryRef> entries) {
     sync::MutexLock lock(shard.mutex);
     const auto it = shard.table.find(Shard::Lookup{entry->id(), hash});
     if (it == shard.table.end() || *it != entry) continue;
-    shard.Remove(it, EvictionCause::kInvalidated);
+    shard.Remove(it, cause);
     ++erased;
   }
   return erased;
@@ -263,6 +257,14 @@ void MemoryCacheStore::Sweep(int part, int64_t now_ms) {
     if (it == shard.table.end() || *it != entry) continue;
     shard.Remove(
         it, entry->expires_at_ms <= now_ms ? EvictionCause::kExpired : EvictionCause::kInvalidated);
+  }
+}
+
+void MemoryCacheStore::SweepNext(int64_t now_ms) {
+  const int parts = parts_count();
+  for (int i = 0; i < (parts + kCallsPerSweep - 1) / kCallsPerSweep; ++i) {
+    const unsigned turn = next_sweep_.fetch_add(1, std::memory_order_relaxed);
+    Sweep(static_cast<int>(turn % static_cast<unsigned>(parts)), now_ms);
   }
 }
 

@@ -1,8 +1,8 @@
-// CacheStore in this process's memory: shards, each with a table, an S3-FIFO and a share of the
-// byte limit.
+// The entries in this process's memory, the first tier of every CacheStore: shards, each with a
+// table, an S3-FIFO and a share of the byte limit.
 //
-// Thread safety: as CacheStore says. A shard's lock is held for a table operation and never while
-// a value is copied.
+// Thread safety: all methods, from any thread, without waiting. A shard's lock is held for a table
+// operation and never while a value is copied.
 #ifndef SERVICES_CACHE_MEMORY_CACHE_STORE_H_
 #define SERVICES_CACHE_MEMORY_CACHE_STORE_H_
 
@@ -15,7 +15,7 @@
 
 namespace slipstream::cache {
 
-class MemoryCacheStore final : public CacheStore {
+class MemoryCacheStore final {
  public:
   struct Options {
     // Keys, values and bookkeeping together; an entry heavier than a shard's share is not kept.
@@ -27,34 +27,63 @@ class MemoryCacheStore final : public CacheStore {
   static constexpr int kMaxShardsCount = 64;
 
   explicit MemoryCacheStore(const Options& options);
-  ~MemoryCacheStore() override;
+  ~MemoryCacheStore();
 
-  void Read(absl::Span<const ScopedKey> keys, int64_t now_ms, absl::Span<EntryRef> found) override;
-  void Write(absl::Span<const WriteRequest> writes, int64_t now_ms,
-             absl::Span<WriteResult> results) override;
-  std::vector<bool> Erase(absl::Span<const ScopedKey> keys, int64_t now_ms) override;
-  Offset Invalidate(absl::Span<const ScopedTag> tags) override;
-  Offset RefuseOlderFills() override;
-  Offset CurrentOffset() const override { return epochs_.now(); }
-  int parts_count() const override { return static_cast<int>(shards_.size()); }
-  std::vector<EntryRef> List(int part) const override;
-  int64_t EraseListed(absl::Span<const EntryRef> entries) override;
-  void Sweep(int part, int64_t now_ms) override;
-  StoreUsage Usage() const override;
-  std::string_view policy() const override { return "s3fifo"; }
+  // found[i] answers keys[i]; null when there is no live value. REQUIRES: equal sizes.
+  void Read(absl::Span<const ScopedKey> keys, int64_t now_ms, absl::Span<EntryRef> found);
+
+  // What another tier holds and this one takes a copy of.
+  struct Copy {
+    uint64_t version = 0;  // a copy never takes the place of a newer one
+    int64_t stored_at_ms = 0;
+    int64_t kept_until_ms = 0;  // the copy's own end; not above the value's
+  };
+  // `slots` are those of write.tags. REQUIRES: with `copy` there is a write.fill whose as_of was
+  // taken before the other tier was asked; seen_version is not looked at.
+  WriteResult Write(const WriteRequest& write, absl::Span<const uint32_t> slots, int64_t now_ms,
+                    const Copy* copy = nullptr);
+
+  // Removes a value, and refuses every fill of the key whose guard is older than this call. Answers
+  // whether it was there.
+  bool Erase(std::string_view id, size_t hash, int64_t now_ms);
+
+  // Every entry stored before with one of the slots is dead when this returns, and fills whose
+  // guard is older will be.
+  void Invalidate(absl::Span<const uint32_t> slots);
+
+  // Refuses every fill whose guard is older: the first step of a walk that erases by pattern.
+  void RefuseOlderFills();
+
+  Offset CurrentOffset() const { return epochs_.now(); }
+
+  // A walk over everything in bounded portions: `part` from 0 to parts_count() - 1. Entries stored
+  // after a part was listed are not in it.
+  int parts_count() const { return static_cast<int>(shards_.size()); }
+  std::vector<EntryRef> List(int part) const;
+  // Removes exactly these entries; one that was replaced since stays. Answers how many were there.
+  int64_t EraseListed(absl::Span<const EntryRef> entries,
+                      EvictionCause cause = EvictionCause::kInvalidated);
+
+  // Drops dead entries of one part, so that they do not take room until the next read.
+  void Sweep(int part, int64_t now_ms);
+  // The next parts in turn: everything in about eight calls.
+  void SweepNext(int64_t now_ms);
+
+  StoreUsage Usage() const;
+  std::string_view policy() const { return "s3fifo"; }
 
  private:
   struct Node;
   struct Shard;
   // Shards use the high bits of the hash, the tables inside them the low ones.
   Shard& ShardOf(size_t hash) const { return *shards_[(hash >> 48) % shards_.size()]; }
-  WriteResult WriteOne(const WriteRequest& write, int64_t now_ms);
 
   const Options options_;
   EpochTable epochs_;      // of tags and namespaces; its counter is the store's offset
   EpochTable key_epochs_;  // of deletes; only fills look at it
   std::atomic<Offset> fills_refused_before_{0};
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<unsigned> next_sweep_{0};
 };
 
 }  // namespace slipstream::cache

@@ -2,35 +2,40 @@
 
 #include <thread>
 
-#include "services/cache/cache_store_contract.h"
+#include "gtest/gtest.h"
+#include "services/cache/contract_keys.h"
 
 namespace slipstream::cache {
 namespace {
-
-INSTANTIATE_TEST_SUITE_P(Memory, CacheStoreContract, testing::Values([] {
-                           return std::make_unique<MemoryCacheStore>(MemoryCacheStore::Options{});
-                         }));
 
 // One shard of 1 MiB.
 class MemoryCacheStoreTest : public testing::Test {
  protected:
   static constexpr int64_t kNow = 1'767'225'600'000;
   static constexpr int64_t kMaxBytes = 1 << 20;
+  static constexpr uint32_t kSlots[] = {3, 77};
 
   void Write(const std::string& text, size_t bytes) {
     const OwnedKey key(text);
     const std::string value(bytes, 'x');
     WriteRequest write{.key = key.key.get(), .value = value};
     write.stale_at_ms = write.expires_at_ms = kNow + 1000;
-    WriteResult result;
-    store_.Write(absl::MakeConstSpan(&write, 1), kNow, absl::MakeSpan(&result, 1));
+    store_.Write(write, {}, kNow);
   }
-  bool Has(const std::string& text) {
-    const OwnedKey key(text);
+  WriteResult Copy(const ScopedKey& key, std::string_view value, Offset as_of, uint64_t version,
+                   int64_t kept_until_ms = kNow + 1000) {
+    WriteRequest write{.key = &key, .value = value};
+    write.stale_at_ms = write.expires_at_ms = kNow + 1000;
+    write.fill = FillGuard{as_of, 0};
+    const MemoryCacheStore::Copy copy{version, kNow - 5, kept_until_ms};
+    return store_.Write(write, kSlots, kNow, &copy);
+  }
+  EntryRef Find(const ScopedKey& key, int64_t now = kNow) {
     EntryRef found;
-    store_.Read(absl::MakeConstSpan(key.key.get(), 1), kNow, absl::MakeSpan(&found, 1));
-    return found != nullptr;
+    store_.Read(absl::MakeConstSpan(&key, 1), now, absl::MakeSpan(&found, 1));
+    return found;
   }
+  bool Has(const std::string& text) { return Find(OwnedKey(text)) != nullptr; }
 
   MemoryCacheStore store_{{.max_bytes = kMaxBytes, .max_value_bytes = kMaxBytes}};
 };
@@ -57,6 +62,76 @@ TEST_F(MemoryCacheStoreTest, AScanLeavesTheHotSetAlone) {
   EXPECT_EQ(left, 100);
 }
 
+TEST_F(MemoryCacheStoreTest, WhatEndedDoesNotComeBack) {
+  Write("k", 10);
+  EXPECT_NE(Find(OwnedKey("k"), kNow + 999), nullptr);
+  EXPECT_EQ(Find(OwnedKey("k"), kNow + 1000), nullptr);
+  EXPECT_EQ(Find(OwnedKey("k"), kNow + 999), nullptr);
+}
+
+TEST_F(MemoryCacheStoreTest, ACopyKeepsItsVersionAndAge) {
+  const OwnedKey key("k");
+  EXPECT_EQ(Copy(key, "v7", store_.CurrentOffset(), 7).outcome, WriteResult::kStored);
+  EXPECT_EQ(Find(key)->version, 7u);
+  EXPECT_EQ(Find(key)->stored_at_ms, kNow - 5);
+  EXPECT_EQ(Copy(key, "v6", store_.CurrentOffset(), 6).outcome, WriteResult::kFillRefused);
+  EXPECT_EQ(Copy(key, "v7", store_.CurrentOffset(), 7).outcome, WriteResult::kFillRefused);
+  EXPECT_EQ(Copy(key, "v9", store_.CurrentOffset(), 9, kNow + 100).outcome, WriteResult::kStored);
+  EXPECT_EQ(Find(key, kNow + 99)->value(), "v9");
+  EXPECT_EQ(Find(key, kNow + 99)->expires_at_ms, kNow + 1000) << "the value's own end";
+  EXPECT_EQ(Find(key, kNow + 100), nullptr) << "the copy's end";
+}
+
+TEST_F(MemoryCacheStoreTest, ACopyTakenBeforeAnInvalidationIsRefused) {
+  const OwnedKey key("k");
+  const Offset before = store_.CurrentOffset();
+  store_.Erase(key.key->id(), key.key->hash(), kNow);
+  EXPECT_EQ(Copy(key, "v", before, 1).outcome, WriteResult::kFillRefused);
+  const Offset between = store_.CurrentOffset();
+  store_.Invalidate(absl::MakeConstSpan(kSlots).subspan(1));
+  EXPECT_EQ(Copy(key, "v", between, 1).outcome, WriteResult::kFillRefused);
+  const Offset later = store_.CurrentOffset();
+  store_.RefuseOlderFills();
+  EXPECT_EQ(Copy(key, "v", later, 1).outcome, WriteResult::kFillRefused);
+  EXPECT_EQ(Copy(key, "v", store_.CurrentOffset(), 1).outcome, WriteResult::kStored);
+}
+
+TEST_F(MemoryCacheStoreTest, AWalkSeesAllAndSparesWhatCameLater) {
+  for (int i = 0; i < 200; ++i) Write(std::to_string(i), 10);
+  std::vector<std::vector<EntryRef>> listed;
+  size_t count = 0;
+  for (int part = 0; part < store_.parts_count(); ++part) {
+    listed.push_back(store_.List(part));
+    count += listed.back().size();
+  }
+  EXPECT_EQ(count, 200u);
+  Write("7", 20);
+  int64_t erased = 0;
+  for (const auto& part : listed) erased += store_.EraseListed(part);
+  EXPECT_EQ(erased, 199);
+  EXPECT_TRUE(Has("7"));
+  EXPECT_FALSE(Has("8"));
+}
+
+TEST_F(MemoryCacheStoreTest, UsageFollowsWhatIsHeld) {
+  EXPECT_EQ(store_.Usage().total.entries_count, 0);
+  Write("a", 1000);
+  Write("b", 2000);
+  Write("b", 500);
+  StoreUsage usage = store_.Usage();
+  EXPECT_EQ(usage.total.entries_count, 2);
+  EXPECT_GE(usage.total.bytes, 1500);
+  EXPECT_LE(usage.total.bytes, 3500);
+  EXPECT_EQ(usage.types[v1::CacheKey::SEARCH_RESULTS].entries_count, 2);
+  EXPECT_EQ(usage.namespaces.at("shop").entries_count, 2);
+  for (int part = 0; part < store_.parts_count(); ++part) store_.Sweep(part, kNow + 1000);
+  usage = store_.Usage();
+  EXPECT_EQ(usage.total.entries_count, 0);
+  EXPECT_EQ(usage.total.bytes, 0);
+  EXPECT_TRUE(usage.namespaces.empty());
+  EXPECT_EQ(usage.evictions[static_cast<size_t>(EvictionCause::kExpired)], 2u);
+}
+
 TEST_F(MemoryCacheStoreTest, WhatIsTooHeavyIsNotKept) {
   Write("small", 10);
   Write("huge", kMaxBytes + 1);
@@ -75,12 +150,11 @@ TEST_F(MemoryCacheStoreTest, ThreadsReadWriteAndInvalidateTogether) {
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this, t] {
-      const auto alice = ContractUser("alice");
       for (int i = 0; i < 5000; ++i) {
         const std::string name = std::to_string((i * 7 + t) % 300);
         if (i % 3 == 0) Write(name, 100);
         Has(name);
-        if (i % 500 == 0) store_.Invalidate(*CallerScopes(alice).Namespace("shop"));
+        if (i % 500 == 0) store_.Invalidate(kSlots);
         if (i % 700 == 0) store_.Sweep(0, kNow);
         if (i % 900 == 0) store_.EraseListed(store_.List(0));
       }

@@ -13,9 +13,10 @@ namespace slipstream::cache {
 namespace {
 
 constexpr v1::CacheStats::EvictionCause kCauses[kEvictionCauseCount] = {
-    v1::CacheStats::CAPACITY, v1::CacheStats::EXPIRED, v1::CacheStats::INVALIDATED};
+    v1::CacheStats::CAPACITY, v1::CacheStats::EXPIRED, v1::CacheStats::INVALIDATED,
+    v1::CacheStats::FENCED};
 constexpr std::string_view kCauseLabels[kEvictionCauseCount] = {"capacity", "expired",
-                                                                "invalidated"};
+                                                                "invalidated", "fenced"};
 
 Counters Sum(const TypeCounters& types) {
   Counters out;
