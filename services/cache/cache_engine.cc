@@ -147,11 +147,25 @@ absl::Status CacheEngine::Check(const SetItem& item) const {
   return absl::OkStatus();
 }
 
+absl::Status CacheEngine::RefuseSecrets(const SetItem& item) {
+  if (absl::Status found = secrets_.Check(item.key->user_key(), item.field, "key.key");
+      !found.ok()) {
+    return found;
+  }
+  for (const auto& tag : item.options->tags()) {
+    if (absl::Status found = secrets_.Check(tag, item.field, "options.tags"); !found.ok()) {
+      return found;
+    }
+  }
+  return secrets_.Check(item.value, item.field, "value");
+}
+
 absl::Status CacheEngine::Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
                                   WriteRequest* write) {
   if (absl::Status bad = Check(item); !bad.ok()) return bad;
   const auto lifetime = LifetimeOf(item, now_ms);
   if (!lifetime.ok()) return lifetime.status();
+  if (absl::Status found = RefuseSecrets(item); !found.ok()) return found;
   tags->push_back(CallerScopes::NamespaceOf(*item.key));
   for (const auto& tag : item.options->tags()) {
     tags->push_back(CallerScopes::TagOf(*item.key, tag));
@@ -290,7 +304,11 @@ Async<absl::StatusOr<std::optional<uint64_t>>> CacheEngine::Fill(const SetItem& 
   const int64_t now_ms = NowMs();
   std::vector<ScopedTag> tags;
   WriteRequest write;
-  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) co_return bad;
+  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) {
+    // What it computed can't be kept: those who wait need not wait for its lease to end.
+    if (status::Reason(bad) == kSecretRefused) co_await Abandon(*item.key, token);
+    co_return bad;
+  }
   write.fill = leases_.Find(*item.key, token, deps_.clock.Monotonic());
   write.lease_token = token;
   if (!write.fill && !deps_.store.shares_leases()) {
@@ -337,6 +355,7 @@ CacheEngine::Stats CacheEngine::GetStats() const {
   out.leases_count = static_cast<int64_t>(leases_.count());
   out.fills_refused_count = fills_refused_count_.load(std::memory_order_relaxed);
   out.invalidations_count = invalidations_count_.load(std::memory_order_relaxed);
+  out.secrets_refused = secrets_.counts();
   out.policy = deps_.store.policy();
   return out;
 }

@@ -7,7 +7,7 @@
 //
 // Thread safety: all methods, from any thread; what a coroutine is given by reference, span or view
 // outlives it. Errors: INVALID_ARGUMENT (INVALID_FIELD, names the field), FAILED_PRECONDITION
-// (VERSION_MISMATCH), and the store's.
+// (VERSION_MISMATCH, SECRET_REFUSED), and the store's.
 #ifndef SERVICES_CACHE_CACHE_ENGINE_H_
 #define SERVICES_CACHE_CACHE_ENGINE_H_
 
@@ -28,6 +28,7 @@
 #include "services/cache/cache_stats.h"
 #include "services/cache/cache_store.h"
 #include "services/cache/lease_table.h"
+#include "services/cache/secret_refusals.h"
 
 namespace slipstream::cache {
 
@@ -103,6 +104,12 @@ class CacheEngine final : public StoreListener {
   // Kills a lease on the key as well.
   Async<absl::StatusOr<Erased>> Delete(const ScopedKey& key);
 
+  // A key that carries a secret can have no value, so nobody is to compute one. A plain read of it
+  // needs no such look: it is a miss.
+  absl::Status RefuseSecretKey(const ScopedKey& key, const FieldPath& field) {
+    return secrets_.Check(key.user_key(), field, "key");
+  }
+
   // Decides what the caller does next; kHeld is only for callers who still have time to wait.
   Async<LeaseAnswer> GetOrLease(const ScopedKey& key, absl::Duration lease, bool accept_stale);
   // Counts the miss of a caller whose wait was in vain.
@@ -130,6 +137,7 @@ class CacheEngine final : public StoreListener {
     int64_t leases_count = 0;
     int64_t fills_refused_count = 0;
     int64_t invalidations_count = 0;
+    SecretRefusals::Counts secrets_refused{};
     std::string_view policy;
   };
   Stats GetStats() const;
@@ -150,6 +158,7 @@ class CacheEngine final : public StoreListener {
                              absl::Duration lease, uint64_t seen_version);
   absl::StatusOr<Lifetime> LifetimeOf(const SetItem& item, int64_t now_ms);
   absl::Status Check(const SetItem& item) const;
+  absl::Status RefuseSecrets(const SetItem& item);
   // Checks, and fills in `write` and the tags that it points to.
   absl::Status Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
                        WriteRequest* write);
@@ -159,6 +168,7 @@ class CacheEngine final : public StoreListener {
   const absl::Time since_;
   CacheStats stats_;
   LeaseTable leases_;
+  SecretRefusals secrets_;
   std::atomic<int64_t> leases_granted_count_{0};
   std::atomic<int64_t> fills_refused_count_{0};
   std::atomic<int64_t> invalidations_count_{0};

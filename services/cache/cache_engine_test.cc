@@ -1,6 +1,7 @@
 #include "services/cache/cache_engine.h"
 
 #include <deque>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "libs/status/status.h"
 #include "services/cache/await.h"
 #include "services/cache/local_cache_store.h"
+#include "services/cache/secrets/corpus.h"
 
 namespace slipstream::cache {
 namespace {
@@ -332,6 +334,58 @@ TEST_F(CacheEngineTest, AWallClockSetBackDoesNotMakeAgesNegative) {
   ASSERT_TRUE(Set(key, "v", Ttl(1000)).ok());
   clock_.JumpWallClock(absl::Milliseconds(-500));
   EXPECT_EQ(Find(key).age_ms, 0);
+}
+
+// Set, SetMany and Fill alike; each refusal is counted, and nothing of the secret is in the error.
+TEST_F(CacheEngineTest, SecretsAreRefusedAndCounted) {
+  const ScopedKey key = Key("k");
+  int64_t expected = 0;
+  for (const auto& sample : secrets::Secrets()) {
+    const auto refused = Set(key, sample.text);
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition) << sample.name;
+    EXPECT_EQ(status::Reason(refused.status()), "SECRET_REFUSED");
+    EXPECT_EQ(status::Metadata(refused.status(), "field"), "value");
+    EXPECT_EQ(refused.status().ToString().find(sample.text), std::string::npos);
+    ++expected;
+  }
+  EXPECT_EQ(Get(key), "MISS");
+  const auto counts = engine_.GetStats().secrets_refused;
+  EXPECT_EQ(std::accumulate(counts.begin(), counts.end(), int64_t{0}), expected);
+  for (const auto& sample : secrets::LookAlikes()) {
+    EXPECT_TRUE(Set(key, sample.text).ok()) << sample.name << ": " << sample.text;
+  }
+  const auto after = engine_.GetStats().secrets_refused;
+  EXPECT_EQ(after, counts);
+}
+
+TEST_F(CacheEngineTest, SecretsInKeysAndTagsAreRefused) {
+  const ScopedKey key = Key("login?user=bob&password=letmein");
+  EXPECT_EQ(status::Metadata(Set(key, "v").status(), "field"), "key.key");
+  EXPECT_EQ(status::Metadata(Set(key, "v").status(), "kind"), "password");
+  EXPECT_EQ(Get(key), "MISS") << "a read is a plain miss";
+  EXPECT_EQ(status::Reason(engine_.RefuseSecretKey(key, {})), "SECRET_REFUSED");
+  EXPECT_TRUE(engine_.RefuseSecretKey(Key("users/17"), {}).ok());
+  v1::EntryOptions options;
+  options.add_tags("password=letmein");
+  EXPECT_EQ(status::Metadata(Set(Key("k"), "v", options).status(), "field"), "options.tags");
+}
+
+TEST_F(CacheEngineTest, OnlyTheSecretOfABatchIsRefused) {
+  const ScopedKey a = Key("a"), b = Key("b");
+  const v1::EntryOptions options;
+  const std::vector<SetItem> items = {{&a, "password=letmein", &options, {}, {"entries", 0}},
+                                      {&b, "fine", &options, {}, {"entries", 1}}};
+  const auto stored = Await(engine_.SetMany(items));
+  EXPECT_EQ(status::Metadata(stored[0].status(), "field"), "entries[0].value");
+  EXPECT_TRUE(stored[1].ok());
+}
+
+TEST_F(CacheEngineTest, ASecretFilledUnderALeaseEndsTheLease) {
+  const ScopedKey key = Key("k");
+  const LeaseAnswer lease = Lease(key);
+  ASSERT_EQ(lease.result, LeaseAnswer::kLeased);
+  EXPECT_EQ(status::Reason(Fill(key, "password=letmein", lease.token).status()), "SECRET_REFUSED");
+  EXPECT_EQ(Lease(key).result, LeaseAnswer::kLeased) << "the next one computes at once";
 }
 
 }  // namespace

@@ -32,6 +32,11 @@ inline constexpr metrics::CounterDef kFillsRefused{
     "slipstream_cache_fills_refused_total",
     "Fills refused because their lease had ended or was killed."};
 
+inline constexpr metrics::CounterDef kSecretsRefused{
+    "slipstream_cache_secrets_refused_total",
+    "Writes refused because key or value carried a secret, by its kind.",
+    {"kind"}};
+
 // Reads the engine's figures at each scrape, so that a call pays for counting once.
 // `engine` outlives the registration.
 metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,

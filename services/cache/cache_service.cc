@@ -209,6 +209,7 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
     }
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
     if (!key.ok()) co_return key.status();
+    if (absl::Status found = engine_.RefuseSecretKey(*key, kKeyField); !found.ok()) co_return found;
     const absl::Duration lease =
         q.lease_ms() == 0 ? CacheEngine::kDefaultLease : absl::Milliseconds(q.lease_ms());
     const absl::Duration give_up = clock_.Monotonic() + absl::Milliseconds(q.wait_ms());

@@ -92,6 +92,9 @@ void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheSt
   }
   out->set_leases_granted_count(stats.leases_granted_count);
   out->set_fills_refused_count(stats.fills_refused_count);
+  int64_t secrets_refused = 0;
+  for (const int64_t count : stats.secrets_refused) secrets_refused += count;
+  out->set_secrets_refused_count(secrets_refused);
   out->set_policy(std::string(stats.policy));
 }
 
@@ -119,6 +122,9 @@ metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,
     out.Add(kLeasesGranted, value(stats.leases_granted_count));
     out.Add(kLeases, value(stats.leases_count));
     out.Add(kFillsRefused, value(stats.fills_refused_count));
+    for (size_t i = 0; i < secrets::kKindCount; ++i) {
+      out.Add(kSecretsRefused, value(stats.secrets_refused[i]), {secrets::kKindNames[i]});
+    }
   });
 }
 
