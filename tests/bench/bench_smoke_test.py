@@ -80,6 +80,23 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertIn("redis", out["comparisons"][0]["reference_name"])
         self.assertTrue(out["figures"]["redis_clients_tried"])
 
+    def test_index_selection(self):
+        # Two indexes that help only together, and a small one that greedy takes first.
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as matrix:
+            matrix.write("set QUERIES := 1 2;\n"
+                         "param size :=\n1 500000000 # ['a']\n2 500000000 # ['b']\n"
+                         "3 100000000 # ['c']\n;\n"
+                         "set indexes_per_combination[0]:= ;\n"
+                         "set indexes_per_combination[1]:= 1 2;\n"
+                         "set indexes_per_combination[2]:= 3;\n"
+                         "param costs :=\n1 0 1000\n2 0 1000\n1 1 100\n2 1 100\n1 2 600\n;\n")
+            matrix.flush()
+            out = self.bench("index-selection", "--matrix", matrix.name, "--budget_gb", "1")
+        self.assertEqual(out["figures"]["percent"], 10)
+        self.assertTrue(out["figures"]["proved"])
+        self.assertEqual([(c["reference_name"], c["reference"]) for c in out["comparisons"]],
+                         [("greedy by ratio at 1 GB", 80)])
+
     def test_the_table_and_the_list(self):
         for options in (["--list"], ["queue-submit", "--runs", "1", "--seconds", "0.5", "--store",
                                      store()]):

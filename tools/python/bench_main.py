@@ -6,13 +6,15 @@ import signal
 import sys
 
 import bench_cache
+import bench_index_selection
 import bench_queue
 from bench_processes import BenchError
 from suite import SuiteError
 
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
-MODULES = {name: module for module in (bench_queue, bench_cache) for name in module.BENCHES}
+MODULES = {name: module for module in (bench_queue, bench_cache, bench_index_selection)
+           for name in module.BENCHES}
 
 
 def parse() -> argparse.Namespace:
@@ -29,6 +31,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--store", choices=["redis", "memory"], default=DEFAULT_STORE)
     parser.add_argument("--server_config", default="", metavar="TEXTPROTO",
                         help="added to the server's configuration, to try settings")
+    parser.add_argument("--matrix", default="", metavar="FILE",
+                        help="index-selection: a what-if matrix of your own")
+    parser.add_argument("--budget_gb", type=float, metavar="X",
+                        help="index-selection: one budget, in 10^9 bytes")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -49,7 +55,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = bench_queue.Options(tasks=given.tasks, runs=given.runs, store=given.store,
                                   seconds=given.seconds, keep=given.keep,
-                                  server_config=given.server_config)
+                                  server_config=given.server_config, matrix=given.matrix,
+                                  budget_gb=given.budget_gb)
     try:
         if given.serve:
             MODULES[given.name].serve(given.name, options)

@@ -28,6 +28,8 @@ class Options:
     keep: bool = False
     backlog: int = 1_000_000
     server_config: str = ""
+    matrix: str = ""
+    budget_gb: float | None = None
 
 
 def figures_of(options: Options, **more) -> dict:
