@@ -115,6 +115,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Deps deps, Options option
                 .password = url->password,
                 .client_name = options.client_name,
                 .db = url->db,
+                .greeting = options.greeting,
                 .timeout = options.connect_timeout};
   if (url->tls) {
     auto tls = MakeTlsContext({options.ca_file, options.cert_file, options.key_file});

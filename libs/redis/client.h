@@ -67,6 +67,10 @@ struct Options {
   std::string server_name;
 
   std::string client_name;  // CLIENT SETNAME; no spaces or control characters
+  // Sent on every new connection before any caller's command (each begins with a command's name):
+  // for who must know that the server behind it is another one, or has started anew. An error reply
+  // fails the connection; MOVED, of a cluster's other nodes, does not.
+  std::vector<std::vector<std::string>> greeting;
   // For Sentinels with a password of their own; else the URL's is used when a Sentinel asks.
   std::string sentinel_user;
   std::string sentinel_password;

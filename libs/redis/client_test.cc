@@ -299,6 +299,23 @@ TEST_F(ClientTest, ServerCheck) {
   EXPECT_EQ(status::Reason(check().status()), kNotPrimary);
 }
 
+TEST_F(ClientTest, EachNewConnectionIsGreetedFirst) {
+  auto client = Connect({.url = server_->url(),
+                         .greeting = {{"EVAL", "return redis.call('INCR', KEYS[1])", "1", "met"}}});
+  EXPECT_EQ(Do(*client, {"GET", "met"})->text, "1");
+  ASSERT_TRUE(server_->Cli({"CLIENT", "KILL", "TYPE", "normal"}).ok());
+  ASSERT_TRUE(Eventually([&] {
+    auto reply = Do(*client, {"GET", "met"});
+    return reply.ok() && reply->text == "2";
+  }));
+}
+
+TEST_F(ClientTest, AGreetingThatFailsIsNoConnection) {
+  auto client = Connect({.url = server_->url(), .greeting = {{"NONSENSE"}}});
+  EXPECT_FALSE(Do(*client, {"PING"}).ok());
+  EXPECT_FALSE(client->connected());
+}
+
 TEST_F(ClientTest, BadOptionsAreRefused) {
   const auto refused = [&](Options options) {
     return status::Reason(

@@ -96,6 +96,7 @@ Commands Introduction(const DialSettings& settings) {
   if (!settings.client_name.empty()) out.push_back({"CLIENT", "SETNAME", settings.client_name});
   out.push_back({"PING"});
   if (settings.must_be_primary) out.push_back({"ROLE"});
+  out.insert(out.end(), settings.greeting.begin(), settings.greeting.end());
   return out;
 }
 
@@ -115,6 +116,8 @@ absl::Status CheckIntroduction(const Commands& commands, const std::vector<Value
           absl::StrCat("Redis refused the user or password: check those of the Redis URL (",
                        reply.text, ")"));
     }
+    // The greeting is for another node of the cluster.
+    if (kind == ErrorKind::kMoved) continue;
     // A restricted user may lack these; the connection serves without.
     if (kind == ErrorKind::kNoPermission && (name == "CLIENT" || name == "PING")) continue;
     return FromErrorReply(reply.text);

@@ -25,8 +25,9 @@ struct DialSettings {
   std::string password;
   std::string client_name;
   int db = 0;
-  bool must_be_primary = false;  // asks ROLE; UNAVAILABLE for a replica
-  absl::Duration timeout;        // for everything together
+  bool must_be_primary = false;                    // asks ROLE; UNAVAILABLE for a replica
+  std::vector<std::vector<std::string>> greeting;  // see Options::greeting
+  absl::Duration timeout;                          // for everything together
 };
 
 // A server that accepts but does not answer PING is UNAVAILABLE.

@@ -17,6 +17,7 @@ Sentinels::Sentinels(const Url& url, DialSettings dial, const Options& options)
       sentinels_(url.hosts) {
   dial_.db = 0;
   dial_.must_be_primary = false;
+  dial_.greeting.clear();
   dial_.user.clear();
   dial_.password.clear();
 }

@@ -1,40 +1,25 @@
-// Runs one coroutine to its end on the calling thread: for tests.
+// Runs one coroutine to its end while the calling thread waits: for tests.
+//
+// On threads that outlive every test: what a store keeps, an event's waiter for one, may still name
+// the executor after the coroutine has ended.
 #ifndef SERVICES_CACHE_AWAIT_H_
 #define SERVICES_CACHE_AWAIT_H_
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <exception>
-#include <optional>
+#include <boost/asio/use_future.hpp>
+#include <future>
 #include <utility>
 
 #include "libs/async/async.h"
+#include "libs/async/runtime.h"
 
 namespace slipstream::cache {
 
 template <class T>
 T Await(Async<T> coroutine) {
-  boost::asio::io_context context;
-  auto waits = boost::asio::make_work_guard(context);  // the answer may come from another thread
-  std::optional<T> result;
-  boost::asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr error, T value) {
-    waits.reset();
-    if (error) std::rethrow_exception(error);
-    result.emplace(std::move(value));
-  });
-  context.run();
-  return *std::move(result);
-}
-
-inline void Await(Async<void> coroutine) {
-  boost::asio::io_context context;
-  auto waits = boost::asio::make_work_guard(context);
-  boost::asio::co_spawn(context, std::move(coroutine), [&](std::exception_ptr error) {
-    waits.reset();
-    if (error) std::rethrow_exception(error);
-  });
-  context.run();
+  static auto& runtime = *new async::Runtime(2);
+  return boost::asio::co_spawn(runtime.executor(), std::move(coroutine), boost::asio::use_future)
+      .get();
 }
 
 }  // namespace slipstream::cache

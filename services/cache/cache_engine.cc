@@ -349,6 +349,7 @@ CacheEngine::Stats CacheEngine::GetStats() const {
   out.since = since_;
   out.counters = stats_.Take();
   out.held = deps_.store.Usage();
+  out.second_tier = deps_.store.second_tier();
   out.read_p50_us = stats_.reads().PercentileUs(0.5);
   out.read_p99_us = stats_.reads().PercentileUs(0.99);
   out.leases_granted_count = leases_granted_count_.load(std::memory_order_relaxed);

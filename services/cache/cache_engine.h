@@ -131,6 +131,7 @@ class CacheEngine final : public StoreListener {
     absl::Time since;
     CacheStats::Snapshot counters;
     StoreUsage held;
+    std::optional<SecondTier> second_tier;
     double read_p50_us = 0;
     double read_p99_us = 0;
     int64_t leases_granted_count = 0;

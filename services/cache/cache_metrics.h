@@ -36,6 +36,27 @@ inline constexpr metrics::CounterDef kSecretsRefused{
     "slipstream_cache_secrets_refused_total",
     "Writes refused because key or value carried a secret, by its kind.",
     {"kind"}};
+// With Redis behind it.
+inline constexpr metrics::GaugeDef kDegraded{
+    "slipstream_cache_degraded", "1 while Redis is away: reads miss, writes are refused."};
+inline constexpr metrics::CounterDef kL2Reads{
+    "slipstream_cache_l2_reads_total",
+    "Keys asked of Redis: hit, miss or failed (answered as a miss).",
+    {"result"}};
+inline constexpr metrics::CounterDef kL2Sets{"slipstream_cache_l2_sets_total",
+                                             "Values stored in Redis by this node."};
+inline constexpr metrics::CounterDef kL2NotKept{"slipstream_cache_l2_not_kept_total",
+                                                "Values that Redis had no room for."};
+inline constexpr metrics::GaugeDef kL2Bytes{"slipstream_cache_l2_bytes",
+                                            "Bytes that the whole cache holds in Redis."};
+inline constexpr metrics::GaugeDef kL2MaxBytes{"slipstream_cache_l2_max_bytes",
+                                               "Most bytes that it may hold there."};
+inline constexpr metrics::GaugeDef kL2Entries{"slipstream_cache_l2_entries",
+                                              "Entries that the whole cache holds in Redis."};
+inline constexpr metrics::GaugeDef kNodes{"slipstream_cache_nodes",
+                                          "Nodes that hold a lease, this one included."};
+inline constexpr metrics::CounterDef kFences{
+    "slipstream_cache_fences_total", "How often this node had to empty itself and join anew."};
 
 // Reads the engine's figures at each scrape, so that a call pays for counting once.
 // `engine` outlives the registration.

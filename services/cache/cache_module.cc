@@ -7,7 +7,7 @@
 #include "services/cache/cache_engine.h"
 #include "services/cache/cache_metrics.h"
 #include "services/cache/cache_service.h"
-#include "services/cache/local_cache_store.h"
+#include "services/cache/open_cache_store.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::cache {
@@ -45,11 +45,9 @@ CacheServiceOptions ServiceOptionsOf(service::Context& context) {
 
 class CacheModule final : public service::Module {
  public:
-  explicit CacheModule(service::Context& context)
-      : store_({context.config.cache().l1_max_bytes(), context.config.cache().max_value_bytes()},
-               context.random.Next64(),
-               absl::StrCat(absl::Hex(context.random.Next64(), absl::kZeroPad16))),
-        engine_({store_, context.clock, context.random}, OptionsOf(context.config.cache())),
+  CacheModule(service::Context& context, std::unique_ptr<CacheStore> store)
+      : store_(std::move(store)),
+        engine_({*store_, context.clock, context.random}, OptionsOf(context.config.cache())),
         service_(engine_, context.dispatcher, ServiceOptionsOf(context)),
         metrics_(AddCacheMetrics(context.metrics, engine_)),
         loops_(context.runtime.executor()) {}
@@ -64,10 +62,13 @@ class CacheModule final : public service::Module {
   }
 
   void Drain(absl::Time) override { engine_.watch_log().Close(); }
-  void Stop() override { loops_.Close(); }
+  void Stop() override {
+    loops_.Close();
+    store_->Stop();
+  }
 
  private:
-  LocalCacheStore store_;
+  const std::unique_ptr<CacheStore> store_;
   CacheEngine engine_;
   CacheService service_;
   metrics::Registry::Registration metrics_;
@@ -78,18 +79,15 @@ class CacheModule final : public service::Module {
 
 absl::StatusOr<std::unique_ptr<service::Module>> MakeCacheModule(service::Context& context) {
   const auto& config = context.config.cache();
-  if (!config.redis_url().empty()) {
-    return absl::FailedPreconditionError(
-        "cache.redis_url is set, but this binary has no Redis tier yet; remove the setting, and "
-        "the cache keeps its entries in memory alone");
-  }
   if (config.l1_max_bytes() < 4 * config.max_value_bytes()) {
     return absl::FailedPreconditionError(
         absl::StrCat("cache.l1_max_bytes is ", config.l1_max_bytes(), ", less than four values of ",
                      config.max_value_bytes(), " bytes; raise it to at least ",
                      4 * config.max_value_bytes(), " or lower cache.max_value_bytes"));
   }
-  return std::make_unique<CacheModule>(context);
+  auto store = OpenCacheStore(context);
+  if (!store.ok()) return store.status();
+  return std::make_unique<CacheModule>(context, *std::move(store));
 }
 
 }  // namespace slipstream::cache

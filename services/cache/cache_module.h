@@ -1,4 +1,4 @@
-// The cache as a part of a process. Here, and nowhere else, its store is chosen.
+// The cache as a part of a process; open_cache_store.cc chooses its store.
 #ifndef SERVICES_CACHE_CACHE_MODULE_H_
 #define SERVICES_CACHE_CACHE_MODULE_H_
 
@@ -10,8 +10,8 @@
 
 namespace slipstream::cache {
 
-// FAILED_PRECONDITION when config asks for what this binary does not have or what can't work; the
-// message says what to change.
+// FAILED_PRECONDITION or INVALID_ARGUMENT when config asks for what can't work; the message says
+// what to change.
 absl::StatusOr<std::unique_ptr<service::Module>> MakeCacheModule(service::Context& context);
 
 }  // namespace slipstream::cache

@@ -99,6 +99,35 @@ struct Erased {
   Invalidated done;
 };
 
+// Figures of a tier behind this process's memory.
+struct SecondTier {
+  bool degraded = false;  // away: reads answer from memory or miss
+  int64_t hits_count = 0;
+  int64_t misses_count = 0;
+  int64_t failed_reads_count = 0;  // answered as misses
+  int64_t sets_count = 0;
+  int64_t deletes_count = 0;
+  int64_t not_kept_count = 0;  // values it had no room for
+  int64_t bytes = 0;           // of the whole cache
+  int64_t max_bytes = 0;
+  int64_t entries_count = 0;
+  int64_t nodes_count = 0;   // with a lease
+  int64_t fences_count = 0;  // how often this node lost its lease
+  double read_p50_us = 0;
+  double read_p99_us = 0;
+  // The server itself; of some seconds ago.
+  struct Server {
+    std::string version;
+    int64_t used_memory_bytes = 0;
+    int64_t max_memory_bytes = 0;
+    int64_t evicted_keys_count = 0;
+    double hit_ratio = 0;
+  };
+  Server server;
+  double command_p50_ms = 0;
+  double command_p99_ms = 0;
+};
+
 // A lease to compute a value, for which all processes compete.
 struct SharedLease {
   enum Result {
@@ -177,10 +206,16 @@ class CacheStore {
 
   virtual WatchLog& watch_log() = 0;
 
+  // Ends what runs in the background. On a thread that is not the executor's; no call is in
+  // progress, and none but Usage and second_tier comes after it.
+  virtual void Stop() = 0;
+
   // To be called about once a second: drops a part of what is dead.
   virtual void Sweep(int64_t now_ms) = 0;
 
   virtual StoreUsage Usage() const = 0;
+  // Nullopt without one.
+  virtual std::optional<SecondTier> second_tier() const = 0;
   // Name of the eviction policy.
   virtual std::string_view policy() const = 0;
 };

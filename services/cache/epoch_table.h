@@ -36,6 +36,11 @@ class EpochTable {
     }
   }
 
+  // Every slot as at the start; not in one step.
+  void Clear() {
+    for (auto& slot : slots_) slot.store(0, std::memory_order_release);
+  }
+
   bool NewerThan(uint32_t slot, uint64_t position) const {
     return slots_[slot].load(std::memory_order_acquire) > position;
   }

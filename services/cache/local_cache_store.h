@@ -36,8 +36,10 @@ class LocalCacheStore final : public CacheStore {
   void SetListener(StoreListener*) override {}
   bool attached() const override { return true; }
   WatchLog& watch_log() override { return watch_log_; }
+  void Stop() override {}
   void Sweep(int64_t now_ms) override { memory_.SweepNext(now_ms); }
   StoreUsage Usage() const override { return memory_.Usage(); }
+  std::optional<SecondTier> second_tier() const override { return std::nullopt; }
   std::string_view policy() const override { return memory_.policy(); }
 
  private:

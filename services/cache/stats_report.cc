@@ -57,6 +57,42 @@ void PutNamespaces(const CacheEngine::Stats& stats, std::string_view space, v1::
   }
 }
 
+void PutSecondTier(const SecondTier& from, v1::CacheStats* out) {
+  out->set_degraded(from.degraded);
+  auto* l2 = out->add_tiers();
+  l2->set_tier(v1::GetResponse::L2);
+  Counters counters;
+  counters.hits_count = from.hits_count;
+  counters.misses_count = from.misses_count + from.failed_reads_count;
+  counters.sets_count = from.sets_count;
+  counters.deletes_count = from.deletes_count;
+  Put(counters, l2->mutable_counters());
+  l2->set_bytes(from.bytes);
+  l2->set_max_bytes(from.max_bytes);
+  l2->set_entries_count(from.entries_count);
+  l2->set_read_p50_us(from.read_p50_us);
+  l2->set_read_p99_us(from.read_p99_us);
+  auto* redis = out->mutable_redis();
+  redis->set_version(from.server.version);
+  redis->set_used_memory_bytes(from.server.used_memory_bytes);
+  redis->set_max_memory_bytes(from.server.max_memory_bytes);
+  redis->set_evicted_keys_count(from.server.evicted_keys_count);
+  redis->set_hit_ratio(from.server.hit_ratio);
+  redis->set_command_p50_ms(from.command_p50_ms);
+  redis->set_command_p99_ms(from.command_p99_ms);
+}
+
+// What the memory answered, of what callers asked.
+Counters FirstTier(const CacheEngine::Stats& stats) {
+  Counters out = Sum(stats.counters.types);
+  if (!stats.second_tier) return out;
+  // A stale value of the other tier counts there as a hit.
+  const int64_t theirs = std::min(stats.second_tier->hits_count, out.hits_count);
+  out.hits_count -= theirs;
+  out.misses_count += theirs;
+  return out;
+}
+
 }  // namespace
 
 void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheStats* out) {
@@ -78,12 +114,13 @@ void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheSt
   }
   auto* l1 = out->add_tiers();
   l1->set_tier(v1::GetResponse::L1);
-  Put(Sum(stats.counters.types), l1->mutable_counters());
+  Put(FirstTier(stats), l1->mutable_counters());
   l1->set_bytes(stats.held.total.bytes);
   l1->set_max_bytes(stats.held.max_bytes);
   l1->set_entries_count(stats.held.total.entries_count);
   l1->set_read_p50_us(stats.read_p50_us);
   l1->set_read_p99_us(stats.read_p99_us);
+  if (stats.second_tier) PutSecondTier(*stats.second_tier, out);
   PutNamespaces(stats, space, out);
   for (size_t i = 0; i < kEvictionCauseCount; ++i) {
     auto* item = out->add_evictions();
@@ -125,6 +162,19 @@ metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,
     for (size_t i = 0; i < secrets::kKindCount; ++i) {
       out.Add(kSecretsRefused, value(stats.secrets_refused[i]), {secrets::kKindNames[i]});
     }
+    if (!stats.second_tier) return;
+    const SecondTier& l2 = *stats.second_tier;
+    out.Add(kDegraded, l2.degraded ? 1 : 0);
+    out.Add(kL2Reads, value(l2.hits_count), {"hit"});
+    out.Add(kL2Reads, value(l2.misses_count), {"miss"});
+    out.Add(kL2Reads, value(l2.failed_reads_count), {"failed"});
+    out.Add(kL2Sets, value(l2.sets_count));
+    out.Add(kL2NotKept, value(l2.not_kept_count));
+    out.Add(kL2Bytes, value(l2.bytes));
+    out.Add(kL2MaxBytes, value(l2.max_bytes));
+    out.Add(kL2Entries, value(l2.entries_count));
+    out.Add(kNodes, value(l2.nodes_count));
+    out.Add(kFences, value(l2.fences_count));
   });
 }
 
