@@ -288,8 +288,15 @@ Async<LeaseAnswer> CacheEngine::Compete(const ScopedKey& key, std::string token,
         answer.result = LeaseAnswer::kHit;  // a hint came already
       }
       co_return answer;
+    case SharedLease::kDetached: {
+      // What was asked for may still be granted, at any time: after a delete, it would let a value
+      // in that was computed before. So nobody gets to know the token that was sent.
+      std::string unshared = deps_.random.Bytes(kTokenBytes);
+      leases_.Rename(key, token, unshared);
+      token = std::move(unshared);
+      break;
+    }
     case SharedLease::kGranted:
-    case SharedLease::kDetached:
       break;
   }
   answer.result = LeaseAnswer::kLeased;

@@ -62,6 +62,15 @@ std::optional<LeaseTable::Held> LeaseTable::Shorten(const ScopedKey& key, std::s
   return Held{lease.ended, lease.ended->version(), lease.until};
 }
 
+bool LeaseTable::Rename(const ScopedKey& key, std::string_view token, std::string next) {
+  Stripe& stripe = StripeOf(key);
+  sync::MutexLock lock(stripe.mutex);
+  const auto it = stripe.leases.find(key.id());
+  if (it == stripe.leases.end() || it->second.token != token) return false;
+  it->second.token = std::move(next);
+  return true;
+}
+
 void LeaseTable::Kill(std::string_view id) {
   std::shared_ptr<async::Event> ended;
   {

@@ -48,6 +48,9 @@ class LeaseTable {
   // Lets the lease of this token end earlier; how to wait for it. Nullopt when it has ended.
   std::optional<Held> Shorten(const ScopedKey& key, std::string_view token, absl::Duration until);
 
+  // Gives the lease of this token another one; false when it has ended.
+  bool Rename(const ScopedKey& key, std::string_view token, std::string next);
+
   // Ends whatever lease there is on the key with this id.
   void Kill(std::string_view id);
 

@@ -16,6 +16,7 @@
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "tests/chaos/cache_checker_run.h"
 
 ABSL_FLAG(std::vector<std::string>, address, {}, "the cache servers");
@@ -95,8 +96,10 @@ class Client {
         from, " of ", begun.key->key.key(), " at server ", begun.server, " found ",
         n < 0 ? absl::StrCat("a value of something else: ", value.value().substr(0, 60))
               : absl::StrCat("value ", n, ", ", n < begun.floor ? "old: " : "not written yet: ",
-                             begun.floor, " was acknowledged before the read"),
-        "; version ", value.version(), ", age ", value.age_ms(), " ms"));
+                             begun.floor, " was acknowledged before the read,"),
+        " by ", begun.key->raised_by.load(), ", ",
+        absl::ToUnixMillis(absl::Now()) - begun.key->raised_at_ms.load(), " ms ago; version ",
+        value.version(), ", age ", value.age_ms(), " ms"));
   }
 
   // Whether the call was answered; an answered error is one that a reader must never get.
@@ -257,7 +260,7 @@ class Client {
       if (run_.calls.Call(&CacheCalls::Stub::Delete, Server(), request, &response, kWriteTimeout)
               .ok()) {
         run_.counts.deletes.fetch_add(1);
-        key.floor.store(n);
+        key.Raise(n, "Delete");
         return;
       }
       run_.counts.writes_sent_again.fetch_add(1);
@@ -266,7 +269,7 @@ class Client {
     *request.mutable_key() = key.key;
     if (!Insist(request)) return;
     run_.counts.invalidated_keys.fetch_add(1);
-    key.floor.store(n);
+    key.Raise(n, "Invalidate of the key");
   }
 
   void WriteThrough(int slot, ModelKey& key, int64_t n) {
@@ -277,7 +280,7 @@ class Client {
     v1::SetResponse response;
     if (run_.calls.Call(&CacheCalls::Stub::Set, Server(), request, &response, kWriteTimeout).ok()) {
       run_.counts.sets.fetch_add(1);
-      key.floor.store(n);
+      key.Raise(n, "Set");
       return;
     }
     // It may still be stored, at any time.
@@ -295,6 +298,9 @@ class Client {
     }
     v1::InvalidateRequest request;
     const double how = Part();
+    const char* const kind = how < 0.7    ? "Invalidate of its tag"
+                             : how < 0.98 ? "Invalidate of its glob"
+                                          : "Invalidate of its namespace";
     if (how < 0.7) {
       request.mutable_tag()->set_namespace_(CacheModel::kNamespace);
       request.mutable_tag()->set_tag(CacheModel::TagOf(group));
@@ -306,7 +312,7 @@ class Client {
     if (Insist(request)) {
       run_.counts.invalidated_groups.fetch_add(1);
       for (int i = 0; i < model.group_size(); ++i) {
-        model.At(first + i).floor.store(numbers[static_cast<size_t>(i)]);
+        model.At(first + i).Raise(numbers[static_cast<size_t>(i)], kind);
       }
     }
     for (int i = model.group_size(); i-- > 0;) model.WriterOf(first + i).Unlock();

@@ -2,8 +2,15 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 namespace slipstream::chaos {
+
+void ModelKey::Raise(int64_t n, const char* by) {
+  raised_by.store(by);
+  raised_at_ms.store(absl::ToUnixMillis(absl::Now()));
+  floor.store(n);
+}
 
 CacheModel::CacheModel(int groups_count, int group_size, uint64_t run)
     : groups_count_(groups_count), group_size_(group_size), run_(run) {

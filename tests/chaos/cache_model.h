@@ -26,6 +26,11 @@ struct ModelKey {
   std::string name;  // begins each of its values
   std::atomic<int64_t> origin{1};
   std::atomic<int64_t> floor{0};
+  // How the latest write was acknowledged and when (Unix ms), for the report of a violation.
+  std::atomic<const char*> raised_by{"nothing"};
+  std::atomic<int64_t> raised_at_ms{0};
+
+  void Raise(int64_t n, const char* by);
 };
 
 class CacheModel {
