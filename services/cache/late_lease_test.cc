@@ -28,7 +28,8 @@ TEST(LateLeaseTest, ALeaseThatIsGrantedTooLateStoresNothing) {
       << "the late lease is there";
   const v1::EntryOptions options;
   const ScopedKey& item_key = key;
-  const auto stored = Await(engine.Fill({&item_key, "computed before", &options, {}, {}}, answer.token));
+  const auto stored =
+      Await(engine.Fill({&item_key, "computed before", &options, {}, {}}, answer.token));
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_FALSE(stored->has_value());
   EXPECT_EQ(b.Get(key), "(none)");
