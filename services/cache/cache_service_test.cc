@@ -4,8 +4,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/use_future.hpp>
 #include <future>
 #include <memory>
 #include <thread>
@@ -14,7 +12,6 @@
 #include "gtest/gtest.h"
 #include "libs/async/runtime.h"
 #include "libs/auth/permissions.h"
-#include "libs/client/cache/cached_function.h"
 #include "libs/clock/clock.h"
 #include "libs/random/random.h"
 #include "libs/rpc/channel.h"
@@ -422,41 +419,6 @@ TEST_F(CacheServiceTest, AWatchFromAnUnknownPositionBeginsWithAReset) {
   EXPECT_EQ(message.position(), store_.watch_log().Head());
   context.TryCancel();
   reader->Finish();
-}
-
-TEST_F(CacheServiceTest, TheClientLibraryComputesOnceAndThenHits) {
-  cache_client::CacheClient client(channel_);
-  cache_client::CachedFunction function(client);
-  rpc::CallOptions call;
-  call.metadata = {{"x-user", "alice"}, {"x-role", "user"}};
-  std::atomic<int> computed{0};
-  async::Event go;
-  const uint64_t closed = go.version();
-  using Answer = cache_client::CachedFunction::Answer;
-  const auto ask = [&](const std::string& text) {
-    return boost::asio::co_spawn(runtime_.executor(),
-                                 function.Call(call, Key(text), {},
-                                               [&]() -> Async<absl::StatusOr<std::string>> {
-                                                 ++computed;
-                                                 co_await go.Wait(closed);
-                                                 co_return "answer";
-                                               }),
-                                 boost::asio::use_future);
-  };
-  std::vector<std::future<absl::StatusOr<Answer>>> answers;
-  for (int i = 0; i < 8; ++i) answers.push_back(ask("k"));
-  while (computed == 0) std::this_thread::yield();
-  go.Notify();
-  for (auto& answer : answers) EXPECT_EQ(answer.get()->value, "answer");
-  EXPECT_EQ(computed, 1);
-  while (Get(Key("k"), {"alice", "user", ""}) != "HIT answer") std::this_thread::yield();
-  const auto hit = ask("k").get();
-  EXPECT_EQ(hit->source, Answer::kCache);
-  EXPECT_EQ(ask("other").get()->source, Answer::kComputed);
-  EXPECT_EQ(computed, 2);
-
-  server_->Shutdown(absl::Seconds(1));
-  EXPECT_EQ(ask("k").get()->source, Answer::kComputed) << "a cache that is away stops nobody";
 }
 
 }  // namespace

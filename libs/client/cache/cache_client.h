@@ -16,8 +16,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "libs/async/async.h"
 #include "libs/rpc/call_options.h"
 #include "slipstream/cache/v1/cache.pb.h"
@@ -31,8 +33,30 @@ namespace slipstream::cache_client {
 struct CachedValue {
   std::string value;
   uint64_t version = 0;
-  bool stale = false;     // past its soft lifetime
-  bool negative = false;  // states that there is no value
+  bool stale = false;       // past its soft lifetime
+  bool negative = false;    // states that there is no value
+  absl::Duration ttl_left;  // until its hard end
+  absl::Duration age;       // since it was stored
+};
+
+// What GetOrLease says to do next.
+struct LeaseAnswer {
+  enum Result {
+    kHit,     // use `value`
+    kStale,   // use `value`; another caller renews it
+    kLeased,  // compute and Fill, or Abandon; a stale value comes along for use on errors
+    kBusy,    // another caller still computes: compute for yourself and do not store
+  };
+  Result result = kBusy;
+  std::optional<CachedValue> value;
+  std::string lease_token;
+  absl::Duration lease;  // how long it holds
+};
+
+struct LeaseRequest {
+  absl::Duration wait;   // for another caller's value, 0-30 s
+  absl::Duration lease;  // of a lease given now, 100 ms - 5 min; 0: the service's own 10 s
+  bool accept_stale = false;
 };
 
 class CacheClient {
@@ -50,6 +74,32 @@ class CacheClient {
 
   // Whether there was a value.
   Async<absl::StatusOr<bool>> Delete(rpc::CallOptions call, cache::v1::CacheKey key);
+
+  // Up to 256 keys; the answers in their order, nullopt for no value.
+  Async<absl::StatusOr<std::vector<std::optional<CachedValue>>>> GetMany(
+      rpc::CallOptions call, std::vector<cache::v1::CacheKey> keys);
+
+  // Up to 256 entries, each for itself: its new version, or why it was refused (FAILED_PRECONDITION
+  // with the service's reason).
+  Async<absl::StatusOr<std::vector<absl::StatusOr<uint64_t>>>> SetMany(
+      rpc::CallOptions call, std::vector<cache::v1::SetRequest> entries);
+
+  // `call.timeout` has to be longer than `request.wait`.
+  Async<absl::StatusOr<LeaseAnswer>> GetOrLease(rpc::CallOptions call, cache::v1::CacheKey key,
+                                                LeaseRequest request);
+
+  // Whether it was stored: not when the lease had ended or was killed.
+  Async<absl::StatusOr<bool>> Fill(rpc::CallOptions call, cache::v1::CacheKey key,
+                                   std::string lease_token, std::string value,
+                                   cache::v1::EntryOptions options = {});
+
+  // Gives the lease up, so that the next caller computes at once.
+  Async<absl::Status> Abandon(rpc::CallOptions call, cache::v1::CacheKey key,
+                              std::string lease_token);
+
+  // By key, tag, namespace or glob. When it is OK, no node serves an old value.
+  Async<absl::StatusOr<cache::v1::InvalidateResponse>> Invalidate(
+      rpc::CallOptions call, cache::v1::InvalidateRequest request);
 
  private:
   struct Stub;
