@@ -2,7 +2,8 @@
 //
 //   GET /metrics   the registry, in the Prometheus text format
 //   GET /healthz   200 while the process is alive: restart it when this fails
-//   GET /readyz    200 when it should get traffic, else 503 with the failing checks as JSON
+//   GET /readyz    200 when it should get traffic, else 503 with the failing checks as JSON;
+//   degraded ones are named
 //
 // It has no authentication: its address is loopback by default, and a deployment that opens it
 // further keeps it inside the cluster. It runs on one thread of its own, so that it answers while

@@ -96,6 +96,22 @@ TEST_F(AdminServerTest, ServesMetrics) {
   EXPECT_TRUE(Has(answer, "\nslipstream_test_depth 7\n")) << answer;
 }
 
+TEST_F(AdminServerTest, WhatIsDegradedIsNamedAndReady) {
+  bool degraded = true;
+  readiness_.Add(
+      "cache", [&degraded] { return degraded ? absl::UnavailableError("away") : absl::OkStatus(); },
+      /*only_degrades=*/true);
+  StartServer();
+  std::string answer = Ask("GET", "/readyz");
+  EXPECT_TRUE(Has(answer, " 200 ")) << answer;
+  EXPECT_TRUE(Has(
+      answer, R"({"status":"ready","failing":[],"degraded":[{"name":"cache","reason":"away"}]})"))
+      << answer;
+  degraded = false;
+  answer = Ask("GET", "/readyz");
+  EXPECT_TRUE(Has(answer, R"({"status":"ready","failing":[]})")) << answer;
+}
+
 TEST_F(AdminServerTest, ReadinessListsWhatFails) {
   absl::Status redis = absl::UnavailableError("no \"pong\"");
   readiness_.Add("redis", [&redis] { return redis; });

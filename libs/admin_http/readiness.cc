@@ -2,9 +2,10 @@
 
 namespace slipstream::admin_http {
 
-void Readiness::Add(std::string name, Check check) {
+void Readiness::Add(std::string name, Check check, bool only_degrades) {
   sync::MutexLock lock(mutex_);
-  checks_.emplace_back(std::move(name), std::make_shared<const Check>(std::move(check)));
+  checks_.push_back(
+      {std::move(name), std::make_shared<const Check>(std::move(check)), only_degrades});
 }
 
 void Readiness::StartDraining() {
@@ -14,15 +15,16 @@ void Readiness::StartDraining() {
 
 Readiness::Report Readiness::Evaluate() const {
   Report report;
-  std::vector<std::pair<std::string, std::shared_ptr<const Check>>> checks;
+  std::vector<Named> checks;
   {
     sync::MutexLock lock(mutex_);
     report.draining = draining_;
     checks = checks_;
   }
-  for (const auto& [name, check] : checks) {
+  for (const auto& [name, check, only_degrades] : checks) {
     absl::Status status = (*check)();
-    if (!status.ok()) report.failing.emplace_back(name, std::move(status));
+    if (status.ok()) continue;
+    (only_degrades ? report.degraded : report.failing).emplace_back(name, std::move(status));
   }
   return report;
 }

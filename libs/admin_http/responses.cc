@@ -6,6 +6,19 @@
 namespace slipstream::admin_http {
 namespace {
 
+using Reasons = std::vector<std::pair<std::string, absl::Status>>;
+
+void AppendReasons(const Reasons& reasons, std::string* out) {
+  const char* separator = "";
+  for (const auto& [name, status] : reasons) {
+    *out += separator;
+    *out += "{\"name\":" + logging::JsonQuote(name) + ",\"reason\":" +
+            logging::JsonQuote(std::string_view(status.message().data(), status.message().size())) +
+            "}";
+    separator = ",";
+  }
+}
+
 Answer Ready(const Readiness& readiness) {
   const Readiness::Report report = readiness.Evaluate();
   Answer answer;
@@ -13,14 +26,10 @@ Answer Ready(const Readiness& readiness) {
   answer.body = "{\"status\":\"";
   answer.body += report.ready() ? "ready" : report.draining ? "draining" : "not_ready";
   answer.body += "\",\"failing\":[";
-  const char* separator = "";
-  for (const auto& [name, status] : report.failing) {
-    answer.body += separator;
-    answer.body +=
-        "{\"name\":" + logging::JsonQuote(name) + ",\"reason\":" +
-        logging::JsonQuote(std::string_view(status.message().data(), status.message().size())) +
-        "}";
-    separator = ",";
+  AppendReasons(report.failing, &answer.body);
+  if (!report.degraded.empty()) {
+    answer.body += "],\"degraded\":[";
+    AppendReasons(report.degraded, &answer.body);
   }
   answer.body += "]}\n";
   return answer;

@@ -28,6 +28,8 @@ struct Context;
 struct ReadinessCheck {
   std::string name;
   std::function<absl::Status()> check;  // any thread; does not block
+  // It serves less, but serves: /readyz names it, and stays 200.
+  bool only_degrades = false;
 };
 
 class Module {

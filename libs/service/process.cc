@@ -190,7 +190,7 @@ absl::Status Process::Impl::MakeModules(const std::vector<ModuleFactory>& factor
     auto module = factory(*context);
     if (!module.ok()) return module.status();
     for (auto& check : (*module)->ReadinessChecks()) {
-      readiness.Add(check.name, std::move(check.check));
+      readiness.Add(check.name, std::move(check.check), check.only_degrades);
     }
     modules.push_back(*std::move(module));
   }

@@ -52,6 +52,17 @@ class CacheModule final : public service::Module {
         metrics_(AddCacheMetrics(context.metrics, engine_)),
         loops_(context.runtime.executor()) {}
 
+  std::vector<service::ReadinessCheck> ReadinessChecks() override {
+    return {
+        {.name = "cache",
+         .check =
+             [this] {
+               if (store_->attached()) return absl::OkStatus();
+               return absl::UnavailableError(
+                   "degraded: the cache's Redis does not answer; reads miss, writes are refused");
+             },
+         .only_degrades = true}};
+  }
   std::vector<grpc::Service*> Services() override { return {service_.grpc()}; }
 
   absl::Status Start() override {

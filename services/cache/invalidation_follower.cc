@@ -64,6 +64,15 @@ void InvalidationFollower::Take(std::string_view generation, Offset offset, std:
   changed_.Notify();
 }
 
+std::optional<Offset> InvalidationFollower::TakeOwn(const Life& life, Offset offset,
+                                                    std::string record) {
+  Take(life.generation, offset, std::move(record));
+  sync::MutexLock lock(mutex_);
+  if (life_->session != life.session || applied_ != offset) return std::nullopt;
+  // What is applied from here on, under this lock, comes after it.
+  return memory_.CurrentOffset();
+}
+
 void InvalidationFollower::SetHead(std::string_view generation, Offset head) {
   {
     sync::MutexLock lock(mutex_);

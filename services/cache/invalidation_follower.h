@@ -62,6 +62,10 @@ class InvalidationFollower {
 
   // One record of a generation's log.
   void Take(std::string_view generation, Offset offset, std::string record);
+  // The record of a change that this node has made. The memory's offset, from which on a copy of
+  // what was stored may be taken, when nothing that came after the record has been applied; else
+  // nullopt.
+  std::optional<Offset> TakeOwn(const Life& life, Offset offset, std::string record);
   // Tells the listener.
   void KeyEnded(std::string_view id) { Tell({std::string(id)}); }
   // The log is known to reach to here.

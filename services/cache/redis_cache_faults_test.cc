@@ -1,4 +1,6 @@
 // Two nodes on a Redis that is paused, killed, emptied and full.
+#include <future>
+
 #include "libs/status/status.h"
 #include "services/cache/redis_cache_fixture.h"
 #include "tests/harness/redis_server.h"
@@ -48,6 +50,17 @@ TEST_F(RedisCacheFaultsTest, AnAcknowledgedDeleteIsGoneFromEveryMemory) {
     EXPECT_EQ(b_->InMemory(key_), "(ask)");
     EXPECT_EQ(a_->Get(key_), "(none)");
     EXPECT_EQ(b_->Get(key_), "(none)");
+  }
+}
+
+TEST_F(RedisCacheFaultsTest, WhoStoresHoldsIt) {
+  Start();
+  for (int i = 0; i < 20; ++i) {
+    const std::string value = absl::StrCat(i);
+    ASSERT_EQ(a_->Set(key_, value).outcome, WriteResult::kStored);
+    EXPECT_EQ(a_->InMemory(key_), value) << "also in place of another";
+    EXPECT_EQ(b_->InMemory(key_), "(ask)");
+    EXPECT_EQ(b_->Get(key_), value);
   }
 }
 
@@ -101,6 +114,20 @@ TEST_F(RedisCacheFaultsTest, ValuesOfAGenerationBeforeAreDead) {
   ASSERT_TRUE(Eventually([&] { return b_->Get(other_) == "after"; }));
   EXPECT_EQ(a_->Get(key_), "(none)") << "it may have been deleted by what was lost";
   EXPECT_EQ(b_->Get(key_), "(none)");
+}
+
+// Its caller was told that it failed, and has deleted the key since.
+TEST_F(RedisCacheFaultsTest, ASetThatAHungRedisHeldBackIsNotStored) {
+  Start();
+  server_->Pause();
+  auto late = std::async(std::launch::async, [&] { return a_->Set(key_, "late"); });
+  EXPECT_EQ(late.get().outcome, WriteResult::kFailed);
+  server_->Resume();
+  ASSERT_TRUE(Eventually([&] { return b_->Delete(key_).ok(); }));
+  ASSERT_TRUE(EventuallyStores(*a_, other_, "after"));
+  EXPECT_EQ(b_->Get(key_), "(none)");
+  EXPECT_EQ(server_->Cli({"EXISTS", absl::StrCat("slipstream{cache}:v:", key_.key->id())}).value(),
+            "0");
 }
 
 TEST_F(RedisCacheFaultsTest, ADetachedNodeMayBeLetServeItsMemory) {

@@ -41,10 +41,10 @@ bool Eventually(Condition condition) {
 
 class RedisCacheNode {
  public:
-  RedisCacheNode(const std::string& url, RedisCacheStoreOptions options) {
+  RedisCacheNode(const std::string& url, RedisCacheStoreOptions options)
+      : RedisCacheNode(redis::Options{.url = url}, std::move(options)) {}
+  RedisCacheNode(redis::Options redis_options, RedisCacheStoreOptions options) {
     options.node_id = absl::StrCat(absl::Hex(random_.Next64()));
-    redis::Options redis_options;
-    redis_options.url = url;
     redis_options.greeting = RedisCacheStore::Greeting(options.key_prefix);
     redis_options.command_timeout = RedisCacheStore::kCommandTimeout;
     auto client = redis::Client::Create({runtime_.executor(), random_, logging::Logger()},

@@ -126,7 +126,7 @@ for i = 1, #all, 2 do
     globs[#globs + 1] = all[i + 1]
   end
 end
-return {g, s[1], fmt(age_ms), epochs, globs}
+return {g, s[1], fmt(age_ms), epochs, globs, fmt(tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000)}
 )";
 
 constexpr char kRenew[] = R"(
@@ -136,7 +136,9 @@ if not call('HGET', c, 'n' .. node) then return {'GONE'} end
 small_write()
 call('HSET', c, 'n' .. node, call('HINCRBY', m, 'n', 1), 'a' .. node, ARGV[3])
 local s = call('HMGET', m, 'o', 'b')
-return {'OK', s[1], s[2] or '0', call('ZCARD', q) - 1, pending(math.huge)}
+local t = call('TIME')
+return {'OK', s[1], s[2] or '0', call('ZCARD', q) - 1, pending(math.huge),
+        fmt(tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000)}
 )";
 
 constexpr char kConfirm[] = R"(
@@ -188,6 +190,9 @@ constexpr char kSet[] = R"(
 local id, now = ARGV[2], tonumber(ARGV[3])
 local s = call('HMGET', m, 'g', 'o', 'e', 'f', 'b')
 if s[1] ~= g then return {'GEN'} end
+-- Its caller was told that it failed: a hung server must not store it after what came later.
+local t = call('TIME')
+if tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000 > tonumber(ARGV[13]) then return {'LATE'} end
 if not marked() then return lost() end
 local present = alive(id, now)
 if ARGV[5] ~= '' and tonumber(ARGV[5]) ~= (present or 0) then
@@ -308,6 +313,9 @@ return {'OK'}
 
 constexpr char kLease[] = R"(
 if call('HGET', m, 'g') ~= g then return {'GEN'} end
+-- Its caller went on without: under a lease granted now, what it computed before would be stored.
+local t = call('TIME')
+if tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000 > tonumber(ARGV[7]) then return {'LATE'} end
 local id = ARGV[2]
 if (alive(id, tonumber(ARGV[6])) or 0) ~= tonumber(ARGV[5]) then return {'CHANGED'} end
 local lease = ARGV[3] .. pad(call('HGET', m, 'o')) .. pad(ARGV[5])

@@ -41,10 +41,12 @@ inline constexpr int kMaxEvictedCount = 16;
 
 // () -> generation. Makes a new one if need be. For each new connection.
 extern const redis::Script& Greet();
-// (node) -> {generation, offset, age_ms, {slot, epoch, ...}, {offset, glob, ...}}: registers the
+// (node) -> {generation, offset, age_ms, {slot, epoch, ...}, {offset, glob, ...},
+// time_ms}: registers the
 // node as one that has confirmed everything.
 extern const redis::Script& Join();
-// (generation, node, confirmed) -> {OK, offset, bytes, entries, {node, renewal, ...}} | {GONE}
+// (generation, node, confirmed) -> {OK, offset, bytes, entries, {node, renewal, ...},
+// time_ms} | {GONE}
 extern const redis::Script& Renew();
 // (generation, node, confirmed)
 extern const redis::Script& Confirm();
@@ -58,9 +60,9 @@ extern const redis::Script& Leave();
 extern const redis::Script& Read();
 // (generation, id, now_ms, px, if_version | "", token | "", size_units, end16, slots5, body,
 // record,
-//  max_bytes) -> {OK, version, replaced, needed, kept, {node, renewal, ...}, logged} |
-//  {VERSION, present} | {FILL, present}. The nodes are those that have not confirmed `needed`,
-//  which is the record's own offset if it was logged.
+//  max_bytes, not after this time_ms) -> {LATE} | {OK, version, replaced, needed, kept, {node,
+//  renewal, ...}, logged} | {VERSION, present} | {FILL, present}. The nodes are those that have not
+//  confirmed `needed`, which is the record's own offset if it was logged.
 extern const redis::Script& Set();
 // (generation, id, now_ms, record) -> {OK, version, existed, offset, {node, renewal, ...}}; the
 // version is a new one that no value has.
@@ -69,7 +71,8 @@ extern const redis::Script& Erase();
 extern const redis::Script& Invalidate();
 // (generation, offset of a glob)
 extern const redis::Script& Retire();
-// (generation, id, token, px, seen version, now_ms) -> {OK} | {HELD} | {CHANGED}
+// (generation, id, token, px, seen version, now_ms, not after this time_ms) -> {OK} | {HELD} |
+// {CHANGED} | {LATE}
 extern const redis::Script& Lease();
 // (generation, id, token)
 extern const redis::Script& EndLease();

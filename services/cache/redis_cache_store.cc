@@ -178,7 +178,8 @@ RedisLink::Args RedisCacheStore::SetArgs(const WriteRequest& write, int64_t now_
           SlotDigits(life.slots.Of(write.tags)),
           std::move(body),
           Invalidation::OfKey(key.id(), key.user_key()).Encode(),
-          absl::StrCat(l2_max_bytes())};
+          absl::StrCat(l2_max_bytes()),
+          absl::StrCat(node_.RedisDeadlineMs(kCommandTimeout))};
 }
 
 bool RedisCacheStore::TakeSetReply(const WriteRequest& write, const RedisLink::Reply& reply,
@@ -198,7 +199,7 @@ bool RedisCacheStore::TakeSetReply(const WriteRequest& write, const RedisLink::R
     return false;
   }
   if (word != "OK" || reply->size() < 7) {
-    node_.GenerationOver(life);
+    if (word != "LATE") node_.GenerationOver(life);
     result->outcome = WriteResult::kFailed;
     result->error = RedisNode::Away();
     return false;
@@ -212,10 +213,12 @@ bool RedisCacheStore::TakeSetReply(const WriteRequest& write, const RedisLink::R
   due->Add(needed, (*reply)[5]);
   TierCounters::Add(counters_.sets);
   if (!kept) TierCounters::Add(counters_.not_kept);
+  std::optional<Offset> copy_from = as_of;
   if (NumberAt(*reply, 6) != 0) {
-    follower_.Take(life.generation, needed, Invalidation::OfKey(key.id(), key.user_key()).Encode());
+    copy_from =
+        follower_.TakeOwn(life, needed, Invalidation::OfKey(key.id(), key.user_key()).Encode());
   }
-  if (kept) {
+  if (kept && copy_from) {
     RedisEntry entry;
     entry.version = result->version;
     entry.stored_at_ms = now_ms;
@@ -224,9 +227,7 @@ bool RedisCacheStore::TakeSetReply(const WriteRequest& write, const RedisLink::R
     entry.negative = write.negative;
     entry.slots = life.slots.Of(write.tags);
     entry.value = write.value;
-    // One that replaced another is refused after its own record of the log: the next read brings
-    // it.
-    Copy(key, entry, as_of);
+    Copy(key, entry, *copy_from);
   }
   return false;
 }
@@ -358,14 +359,15 @@ Async<SharedLease> RedisCacheStore::AcquireLease(const ScopedKey& key, std::stri
       co_await link_.Eval(scripts::Lease(),
                           {life->generation, key.id(), std::string(token),
                            absl::StrCat(std::max<int64_t>(absl::ToInt64Milliseconds(lease), 1)),
-                           absl::StrCat(seen_version), absl::StrCat(NowMs())},
+                           absl::StrCat(seen_version), absl::StrCat(NowMs()),
+                           absl::StrCat(node_.RedisDeadlineMs(kCommandTimeout))},
                           options_.read_timeout);
   if (!reply.ok()) co_return SharedLease{SharedLease::kDetached};
   const std::string_view word = WordOf(*reply);
   if (word == "OK") co_return SharedLease{SharedLease::kGranted};
   if (word == "HELD") co_return SharedLease{SharedLease::kHeld};
   if (word == "CHANGED") co_return SharedLease{SharedLease::kChanged};
-  node_.GenerationOver(*life);
+  if (word != "LATE") node_.GenerationOver(*life);
   co_return SharedLease{SharedLease::kDetached};
 }
 

@@ -8,15 +8,11 @@
 namespace slipstream::cache {
 namespace {
 
-tests::RedisServer& Server() {
-  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start());
-  return **server;
-}
-
 // The store of a node that lives as long as it.
 class NodeStore final : public CacheStore {
  public:
-  explicit NodeStore(const std::string& prefix) : node_(Server().url(), {.key_prefix = prefix}) {
+  NodeStore(const redis::Options& redis, const std::string& prefix)
+      : node_(redis, {.key_prefix = prefix}) {
     EXPECT_TRUE(node_.AwaitAttached());
   }
   bool ReadNow(absl::Span<const ScopedKey> keys, int64_t now_ms,
@@ -60,18 +56,46 @@ class NodeStore final : public CacheStore {
   mutable RedisCacheNode node_;
 };
 
-ContractNodes Make(int count) {
+ContractNodes Make(const redis::Options& redis, int count) {
   ContractNodes out;
   out.now_ms = absl::ToUnixMillis(clock::SystemClock().Now());
   const std::string prefix = FreshPrefix();
-  for (int i = 0; i < count; ++i) out.nodes.push_back(std::make_unique<NodeStore>(prefix));
+  for (int i = 0; i < count; ++i) out.nodes.push_back(std::make_unique<NodeStore>(redis, prefix));
   return out;
 }
 
+redis::Options OneServer() {
+  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start());
+  return {.url = (*server)->url()};
+}
+
+redis::Options ACluster() {
+  static auto* cluster = new std::unique_ptr<tests::RedisCluster>(*tests::RedisCluster::Start(3));
+  return {.url = (*cluster)->url()};
+}
+
+// TLS, and a user who may do no more than the README says.
+redis::Options TlsAndAcl() {
+  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start(
+      {.settings = {"user cache on >secret ~test*{cache}:* &test*{cache}:* -@all +@read +@write "
+                    "+@scripting +@pubsub +@connection +info +time"},
+       .tls = true}));
+  std::string url = (*server)->url();
+  url.insert(url.find("://") + 3, "cache:secret@");
+  return {.url = url, .ca_file = (*server)->ca_file()};
+}
+
+std::string NameOf(const testing::TestParamInfo<MakeNodes>& info) {
+  static const char* const names[] = {"OneNode", "TwoNodes", "Cluster", "TlsAndAcl"};
+  return names[info.index];
+}
+
 INSTANTIATE_TEST_SUITE_P(Redis, CacheStoreContract,
-                         testing::Values(MakeNodes([] { return Make(1); }),
-                                         MakeNodes([] { return Make(2); })),
-                         [](const auto& info) { return info.index == 0 ? "OneNode" : "TwoNodes"; });
+                         testing::Values(MakeNodes([] { return Make(OneServer(), 1); }),
+                                         MakeNodes([] { return Make(OneServer(), 2); }),
+                                         MakeNodes([] { return Make(ACluster(), 2); }),
+                                         MakeNodes([] { return Make(TlsAndAcl(), 2); })),
+                         NameOf);
 
 }  // namespace
 }  // namespace slipstream::cache

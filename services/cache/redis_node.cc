@@ -116,7 +116,7 @@ Async<void> RedisNode::Join() {
   const std::string before = std::exchange(node_, absl::StrCat(options_.node_id, ".", session));
   auto reply = co_await deps_.link.Eval(scripts::Join(), {node_, before}, options_.lease);
   if (!reply.ok()) co_return;
-  if (!reply->is_array() || reply->size() < 5 || loops_.stop_requested()) co_return;
+  if (!reply->is_array() || reply->size() < 6 || loops_.stop_requested()) co_return;
   Begin(*reply, session, asked_at);
 }
 
@@ -144,6 +144,7 @@ void RedisNode::Begin(const redis::Value& reply, uint64_t session, absl::Duratio
     if (!glob.ok() || glob->filter == nullptr) continue;
     start.globs.push_back({NumberAt(reply[4], i), glob->filter});
   }
+  SetRedisTime(NumberAt(reply, 5));
   const std::string generation = start.generation;
   sightings_.Restart();
   deps_.follower.Begin(std::move(start));
@@ -163,10 +164,11 @@ Async<void> RedisNode::Renew() {
       scripts::Renew(), {life->generation, life->node, absl::StrCat(deps_.follower.applied())},
       options_.lease);
   if (!reply.ok()) co_return;
-  if (WordOf(*reply) != "OK" || reply->size() < 5) {
+  if (WordOf(*reply) != "OK" || reply->size() < 6) {
     if (lease_.session() == life->session) Fence("Redis no longer knows of its lease");
     co_return;
   }
+  SetRedisTime(NumberAt(*reply, 5));
   lease_.Extend(life->session, asked_at + options_.lease);
   deps_.follower.SetHead(life->generation, NumberAt(*reply, 1));
   bytes_ = static_cast<int64_t>(NumberAt(*reply, 2));
@@ -174,6 +176,18 @@ Async<void> RedisNode::Renew() {
   const std::vector<NodeRenewal> nodes = NodesOf((*reply)[4]);
   nodes_count_ = static_cast<int64_t>(nodes.size());
   sightings_.Replace(nodes, deps_.clock.Monotonic());
+}
+
+// Its clock was read before the answer came: what it is ahead of ours is not less than this.
+void RedisNode::SetRedisTime(uint64_t time_ms) {
+  redis_ahead_ms_.store(
+      static_cast<int64_t>(time_ms) - absl::ToInt64Milliseconds(deps_.clock.Monotonic()) - 1,
+      std::memory_order_relaxed);
+}
+
+int64_t RedisNode::RedisDeadlineMs(absl::Duration timeout) const {
+  return absl::ToInt64Milliseconds(deps_.clock.Monotonic() + timeout) +
+         redis_ahead_ms_.load(std::memory_order_relaxed);
 }
 
 Async<void> RedisNode::Leave() {

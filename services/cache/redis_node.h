@@ -59,6 +59,10 @@ class RedisNode {
   // A script said that the generation it was called with is over.
   void GenerationOver(const InvalidationFollower::Life& life);
 
+  // The moment `timeout` from now by Redis's clock, or a little before it: what a script that comes
+  // later refuses, its caller has given up.
+  int64_t RedisDeadlineMs(absl::Duration timeout) const;
+
   // Until every node has confirmed `needed` or has no lease. `pending`: those that had not when it
   // was made. With 0 it only waits until no node can hold a lease of a generation before.
   Async<absl::StatusOr<Invalidated>> Acknowledge(
@@ -90,6 +94,7 @@ class RedisNode {
   void Begin(const redis::Value& reply, uint64_t session, absl::Duration asked_at);
   void Fence(std::string_view why);
   void EmptyMemory();
+  void SetRedisTime(uint64_t time_ms);
   void OnMessage(std::string_view channel, std::string_view payload);
 
   const Deps deps_;
@@ -101,6 +106,8 @@ class RedisNode {
   std::atomic<bool> joined_{false};
   // Before it nodes may hold leases that Redis has forgotten with the generation before. Monotonic.
   std::atomic<int64_t> settled_at_ns_{0};
+  // Redis's clock less our monotonic one, at most; as of the latest renewal.
+  std::atomic<int64_t> redis_ahead_ms_{0};
   std::atomic<int64_t> bytes_{0};
   std::atomic<int64_t> entries_count_{0};
   std::atomic<int64_t> nodes_count_{0};
