@@ -55,15 +55,26 @@ absl::StatusOr<std::shared_ptr<const Principal>> Authenticator::AuthenticateToke
   keys_.RefreshIfDue();
   // Too long for a token: not worth hashing. The verifier says so.
   if (token.empty() || token.size() > kMaxTokenBytes) return verifier_.Verify(token, Keys());
-  const VerifiedTokenCache::Digest digest = cache_.DigestOf(token);
   const absl::Time now = clock_.Now();
-  if (auto known = cache_.Find(digest, keys_.generation(), now)) return known;
+  const uint64_t generation = keys_.generation();
+  if (auto known = recent_.Find(token, generation, now)) return known;
+  const VerifiedTokenCache::Digest digest = cache_.DigestOf(token);
+  if (auto known = cache_.Find(digest, generation, now)) {
+    recent_.Keep(token, generation, known);
+    return known;
+  }
   // What is verified under these keys is remembered under their generation, whatever comes
   // meanwhile.
   const auto keys = keys_.Current();
   auto principal = verifier_.Verify(token, *keys);
   if (principal.ok()) cache_.Insert(digest, keys->generation, now, *principal);
   return principal;
+}
+
+VerifiedTokenCacheStats Authenticator::CacheStats() const {
+  VerifiedTokenCacheStats out = cache_.Stats();
+  out.hits_total += recent_.hits_total();
+  return out;
 }
 
 absl::StatusOr<std::shared_ptr<const Principal>> Authenticator::ActAs(

@@ -1,8 +1,9 @@
 // From the credentials of a call to the principal it runs as: key set, cache, verifier and the rule
 // for acting in a user's name, in that order. Every server has one.
 //
-// Thread safety: all methods may be called from any thread. A token seen before costs a SHA-256 and
-// a look-up; a new one costs its signature check (microseconds), so both are fine on a gRPC thread.
+// Thread safety: all methods may be called from any thread. A token that
+// this thread saw lately costs a comparison, one that another saw a SHA-256 and a look-up; a new
+// one costs its signature check (microseconds), so both are fine on a gRPC thread.
 // Errors: UNAUTHENTICATED with the reasons TOKEN_* of reasons.h; PERMISSION_DENIED, reason
 // ACT_AS_REFUSED.
 #ifndef SLIPSTREAM_LIBS_AUTH_AUTHENTICATOR_H_
@@ -16,6 +17,7 @@
 #include "libs/auth/key_set.h"
 #include "libs/auth/permissions.h"
 #include "libs/auth/principal.h"
+#include "libs/auth/recent_tokens.h"
 #include "libs/auth/token_verifier.h"
 #include "libs/auth/verified_token_cache.h"
 #include "libs/clock/clock.h"
@@ -51,7 +53,7 @@ class Authenticator {
   // The token alone, as a WebSocket's first message brings it.
   absl::StatusOr<std::shared_ptr<const Principal>> AuthenticateToken(std::string_view token);
 
-  VerifiedTokenCacheStats CacheStats() const { return cache_.Stats(); }
+  VerifiedTokenCacheStats CacheStats() const;
 
  private:
   absl::StatusOr<std::shared_ptr<const Principal>> ActAs(
@@ -62,6 +64,7 @@ class Authenticator {
   const PermissionMap& permissions_;
   const clock::Clock& clock_;
   const TokenVerifier verifier_;
+  RecentTokens recent_;
   VerifiedTokenCache cache_;
 };
 

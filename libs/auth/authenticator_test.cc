@@ -96,6 +96,20 @@ TEST_F(AuthenticatorTest, ACachedTokenExpiresLikeAnyOther) {
   EXPECT_EQ(ReasonOf(header), kTokenExpired);
 }
 
+// The third call of a thread is answered from what the thread saw last.
+TEST_F(AuthenticatorTest, ATokenSeenOftenStillEndsWithItsKeyAndItsTime) {
+  const std::string header = Bearer({.user = "alice", .lifetime = absl::Minutes(1)});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(authenticator_->Authenticate(header).ok());
+  EXPECT_EQ(authenticator_->CacheStats().hits_total, 3u);
+  clock_.Advance(absl::Seconds(120));
+  EXPECT_EQ(ReasonOf(header), kTokenExpired);
+  const std::string other = Bearer({.user = "alice"});
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE(authenticator_->Authenticate(other).ok());
+  WriteSecret('b');
+  clock_.Advance(absl::Seconds(1));
+  EXPECT_EQ(ReasonOf(other), kTokenBadSignature);
+}
+
 TEST_F(AuthenticatorTest, AServiceActsForAUser) {
   const std::string header = Bearer({.user = "worker-1", .roles = {"service"}});
   const auto acting = authenticator_->Authenticate(header, "alice", "acme");

@@ -117,6 +117,16 @@ bool PermissionMap::Allows(const Principal& principal, std::string_view permissi
   });
 }
 
+std::vector<std::string> PermissionMap::RolesWith(std::string_view permission) const {
+  std::vector<std::string> out;
+  if (!IsPermissionName(permission)) return out;
+  for (const auto& [name, role] : roles_) {
+    if (RoleAllows(role, permission)) out.push_back(name);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 absl::Status PermissionMap::Check(const Principal& principal, std::string_view permission) const {
   if (Allows(principal, permission)) return absl::OkStatus();
   const std::string name(permission);

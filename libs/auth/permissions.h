@@ -49,6 +49,9 @@ class PermissionMap {
 
   bool Allows(const Principal& principal, std::string_view permission) const;
 
+  // The roles that have the permission, by name: a principal is allowed what one of its roles is.
+  std::vector<std::string> RolesWith(std::string_view permission) const;
+
   // OK, or PERMISSION_DENIED with reason PERMISSION_DENIED and metadata `permission`.
   absl::Status Check(const Principal& principal, std::string_view permission) const;
 

@@ -30,6 +30,16 @@ TEST(PermissionsTest, TheShippedRoles) {
   EXPECT_TRUE(map->Allows(With({"nobody", "admin"}), "tasks.admin"));
 }
 
+TEST(PermissionsTest, RolesWithNamesExactlyThoseThatAreAllowed) {
+  const auto map =
+      PermissionMap::Create({{"admin", {"*"}}, {"ops", {"tasks.*"}}, {"user", {"tasks.read"}}});
+  ASSERT_TRUE(map.ok());
+  EXPECT_EQ(map->RolesWith("tasks.read"), (std::vector<std::string>{"admin", "ops", "user"}));
+  EXPECT_EQ(map->RolesWith("tasks.purge"), (std::vector<std::string>{"admin", "ops"}));
+  EXPECT_EQ(map->RolesWith("auth.act_as"), std::vector<std::string>{});
+  EXPECT_EQ(map->RolesWith("tasks.*"), std::vector<std::string>{});
+}
+
 TEST(PermissionsTest, ActingForUsersIsNeverGivenByAWildcard) {
   const auto map = PermissionMap::Create({{"admin", {"*", "auth.*"}}, {"ops", {"auth.act_as"}}});
   ASSERT_TRUE(map.ok());

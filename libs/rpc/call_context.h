@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,10 +50,26 @@ class MapMetadata final : public MetadataSource {
   const std::string peer_;
 };
 
+class CallContext;
+
+// Makes what identifies a call, when it is first asked for: most calls that succeed are neither
+// logged nor begin another one.
+class CallIds {
+ public:
+  virtual ~CallIds() = default;
+  virtual trace::TraceContext MakeTrace(const CallContext& call) const = 0;
+  virtual std::string MakeCorrelationId(const CallContext& call) const = 0;
+};
+
 class CallContext {
  public:
   CallContext(const Method& method, std::unique_ptr<const MetadataSource> metadata)
-      : method_(method), metadata_(std::move(metadata)) {}
+      : CallContext(method, metadata.get()) {
+    owned_metadata_ = std::move(metadata);
+  }
+  // `metadata` outlives the call.
+  CallContext(const Method& method, const MetadataSource* metadata)
+      : method_(method), metadata_(metadata) {}
 
   const Method& method() const { return method_; }
   std::string peer() const { return metadata_->Peer(); }
@@ -65,12 +82,20 @@ class CallContext {
     return principal_ ? *principal_ : kAnonymous;
   }
   void set_principal(std::shared_ptr<const auth::Principal> p) { principal_ = std::move(p); }
-  // The verified token itself, for calls made on behalf of this one.
 
-  const trace::TraceContext& trace() const { return trace_; }
-  void set_trace(trace::TraceContext t) { trace_ = std::move(t); }
-  const std::string& correlation_id() const { return correlation_id_; }
-  void set_correlation_id(std::string id) { correlation_id_ = std::move(id); }
+  // Made by the first of the two that is called, so by one thread at a time like the rest.
+  const trace::TraceContext& trace() const {
+    if (!trace_) trace_ = ids_ == nullptr ? trace::TraceContext() : ids_->MakeTrace(*this);
+    return *trace_;
+  }
+  const std::string& correlation_id() const {
+    if (!correlation_id_) {
+      correlation_id_ = ids_ == nullptr ? std::string() : ids_->MakeCorrelationId(*this);
+    }
+    return *correlation_id_;
+  }
+  // Set by the trace stage; outlives the call.
+  void set_ids(const CallIds* ids) { ids_ = ids; }
 
   absl::Time deadline() const { return deadline_; }
   void set_deadline(absl::Time t) { deadline_ = t; }
@@ -121,10 +146,12 @@ class CallContext {
 
  private:
   const Method& method_;
-  const std::unique_ptr<const MetadataSource> metadata_;
+  const MetadataSource* const metadata_;
+  std::unique_ptr<const MetadataSource> owned_metadata_;  // or null
   std::shared_ptr<const auth::Principal> principal_;
-  trace::TraceContext trace_;
-  std::string correlation_id_;
+  const CallIds* ids_ = nullptr;
+  mutable std::optional<trace::TraceContext> trace_;
+  mutable std::optional<std::string> correlation_id_;
   absl::Time deadline_ = absl::InfiniteFuture();
   absl::Time started_at_;
   bool counted_ = false;

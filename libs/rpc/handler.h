@@ -137,11 +137,22 @@ class ReadSlot {
   async::Resume<bool> resume_ ABSL_GUARDED_BY(mutex_);
 };
 
-class UnaryReactor final : public CallReactor<grpc::ServerUnaryReactor> {
+// Of a unary call: nothing is told of it once it has been finished, so it needs no count of who
+// holds it and goes with OnDone. REQUIRES: whoever calls End does not touch it afterwards.
+class UnaryReactor final : public grpc::ServerUnaryReactor {
  public:
-  using CallReactor::CallReactor;
+  UnaryReactor(const Dispatcher& d, const Method& m, grpc::CallbackServerContext* c)
+      : call_(d, m, c) {}
+  CallContext& context() { return call_.context(); }
+  absl::Status Begin() { return call_.Begin(); }
+  void End(const absl::Status& status) { Finish(call_.End(status)); }
+  void OnCancel() override { call_.context().Cancel(); }
+  void OnDone() override { delete this; }
   // OnDone and OnCancel wait for nothing, so gRPC need not hand each call's end to another thread.
   bool InternalInlineable() override { return true; }
+
+ private:
+  ServerCall call_;
 };
 
 // A reactor that writes: through a queue, and it finishes when the queue has been written.
@@ -224,48 +235,53 @@ class Endpoint {
   template <class Request, class Response, class Handler>
   grpc::ServerUnaryReactor* Unary(std::string_view method, grpc::CallbackServerContext* context,
                                   const Request* request, Response* response, Handler handler) {
-    auto reactor = std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
-    reactor->Start();
+    return Unary(methods_[method], context, request, response, std::move(handler));
+  }
+
+  // The same for a method that was looked up once (see Find), as those are that are called most.
+  template <class Request, class Response, class Handler>
+  grpc::ServerUnaryReactor* Unary(const Method& method, grpc::CallbackServerContext* context,
+                                  const Request* request, Response* response, Handler handler) {
+    auto* reactor = new internal::UnaryReactor(dispatcher_, method, context);  // goes with OnDone
     if (absl::Status refused = reactor->Begin(); !refused.ok()) {
       reactor->End(refused);
-      return reactor.get();
+      return reactor;
     }
     using Result = std::invoke_result_t<Handler, CallContext&, const Request&, Response*>;
-    auto* raw = reactor.get();
     if constexpr (std::is_same_v<Result, absl::Status>) {
       reactor->End(handler(reactor->context(), *request, response));
     } else {
-      // The reactor outlives Finish by this reference; gRPC may call OnDone at any time after it.
       async::Start(dispatcher_.executor,
-                   [h = std::move(handler), r = std::move(reactor), request, response]() mutable
-                       -> Async<void> { r->End(co_await h(r->context(), *request, response)); });
+                   [h = std::move(handler), reactor, request, response]() mutable -> Async<void> {
+                     reactor->End(co_await h(reactor->context(), *request, response));
+                   });
     }
-    return raw;
+    return reactor;
   }
 
   // For a call that is mostly answered from memory. `now`: bool(CallContext&, const Request&,
   // Response*, absl::Status*), runs inline as above; false: it has written nothing and `later`
   // runs, which is a handler that returns Async<absl::Status>.
   template <class Request, class Response, class Now, class Later>
-  grpc::ServerUnaryReactor* UnaryNowOrLater(std::string_view method,
+  grpc::ServerUnaryReactor* UnaryNowOrLater(const Method& method,
                                             grpc::CallbackServerContext* context,
                                             const Request* request, Response* response, Now now,
                                             Later later) {
-    auto reactor = std::make_shared<internal::UnaryReactor>(dispatcher_, methods_[method], context);
-    reactor->Start();
-    auto* raw = reactor.get();
+    auto* reactor = new internal::UnaryReactor(dispatcher_, method, context);  // goes with OnDone
     absl::Status status = reactor->Begin();
     if (!status.ok() || now(reactor->context(), *request, response, &status)) {
       reactor->End(status);
-      return raw;
+      return reactor;
     }
-    async::Start(
-        dispatcher_.executor,
-        [h = std::move(later), r = std::move(reactor), request, response]() mutable -> Async<void> {
-          r->End(co_await h(r->context(), *request, response));
-        });
-    return raw;
+    async::Start(dispatcher_.executor,
+                 [h = std::move(later), reactor, request, response]() mutable -> Async<void> {
+                   reactor->End(co_await h(reactor->context(), *request, response));
+                 });
+    return reactor;
   }
+
+  // The method of that name, for a service to look up once.
+  const Method& Find(std::string_view method) const { return methods_[method]; }
 
   // handler: Async<absl::Status>(CallContext&, const Request&, Sender<Response>&)
   template <class Response, class Request, class Handler>

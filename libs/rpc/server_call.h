@@ -5,12 +5,10 @@
 
 #include <grpcpp/server_context.h>
 
-#include <memory>
-#include <string_view>
-
 #include "absl/status/status.h"
 #include "libs/rpc/call_context.h"
 #include "libs/rpc/dispatcher.h"
+#include "libs/rpc/grpc_metadata.h"
 
 namespace slipstream::rpc {
 
@@ -27,6 +25,7 @@ class ServerCall {
  private:
   const Dispatcher& dispatcher_;
   grpc::CallbackServerContext* const grpc_context_;
+  const GrpcMetadata metadata_;
   CallContext call_;
 };
 

@@ -22,7 +22,7 @@ Chain MakeServerChain(const ServerChainDeps& deps) {
   stages.push_back(MakeMetricsStage(deps.metrics, deps.clock));
   stages.push_back(MakeLoggingStage(deps.logger, deps.clock));
   stages.push_back(MakeAuditStage(deps.audit, deps.service, deps.clock));
-  stages.push_back(MakeDeadlineStage(deps.clock, deps.default_deadline));
+  stages.push_back(MakeDeadlineStage(deps.default_deadline));
   return Chain(std::move(stages));
 }
 

@@ -153,6 +153,37 @@ TEST_F(ServerChainTest, TraceAndCorrelationIdAreTakenOrMade) {
   EXPECT_EQ(hostile->correlation_id().size(), 36u);
 }
 
+TEST_F(ServerChainTest, TheCorrelationIdIsReturnedWithAFailure) {
+  const std::string token = Token("alice", {"user"});
+  const auto trailers = [&](std::map<std::string, std::string, std::less<>> metadata,
+                            const absl::Status& status) {
+    auto call = Call("GetPresence", std::move(metadata));
+    EXPECT_TRUE(chain_->Begin(*call).ok());
+    chain_->End(*call, status);
+    return call->trailers();
+  };
+  EXPECT_TRUE(trailers({{"authorization", token}}, absl::OkStatus()).empty());
+  const absl::Status gone = absl::NotFoundError("gone");
+  const auto given = trailers({{"authorization", token}, {"x-request-id", "req-1"}}, gone);
+  ASSERT_EQ(given.size(), 1u);
+  EXPECT_EQ(given[0], (std::pair<std::string, std::string>("x-request-id", "req-1")));
+  const auto made = trailers({{"authorization", token}, {"x-request-id", "a\nb"}}, gone);
+  ASSERT_EQ(made.size(), 1u);
+  EXPECT_EQ(made[0].second.size(), 36u);
+}
+
+TEST_F(ServerChainTest, ACallHasOneTraceAndOneIdHoweverOftenItIsAsked) {
+  auto call = Call("GetPresence", {{"authorization", Token("alice", {"user"})}});
+  ASSERT_TRUE(chain_->Begin(*call).ok());
+  const trace::TraceContext trace = call->trace();
+  const std::string id = call->correlation_id();
+  EXPECT_EQ(trace.trace_id.size(), 32u);
+  EXPECT_EQ(call->trace(), trace);
+  EXPECT_EQ(call->correlation_id(), id);
+  chain_->End(*call, absl::NotFoundError("gone"));
+  EXPECT_EQ(call->trailers()[0].second, id);
+}
+
 TEST_F(ServerChainTest, DeadlinesArePassedOnMadeOrRefused) {
   const std::string token = Token("alice", {"user"});
   auto without = Call("GetPresence", {{"authorization", token}});

@@ -6,7 +6,7 @@
 namespace slipstream::rpc {
 
 grpc::Status ToGrpc(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
+  if (status.ok()) return {};
   const google::rpc::Status rpc_status = status::ToRpcStatus(status);
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), rpc_status.message(),
                       rpc_status.SerializeAsString());

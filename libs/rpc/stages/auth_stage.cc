@@ -1,7 +1,11 @@
 #include "libs/rpc/stages/auth_stage.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include "libs/rpc/per_method.h"
 
 namespace slipstream::rpc {
 
@@ -46,10 +50,17 @@ class PermissionStage final : public Stage {
 
   absl::Status Begin(CallContext& call) override {
     if (call.method().open) return absl::OkStatus();
+    const std::vector<std::string>& allowed = roles_.Of(
+        call.method(), [this](const Method& m) { return permissions_.RolesWith(m.permission); });
+    for (const std::string& role : call.principal().roles) {
+      if (std::find(allowed.begin(), allowed.end(), role) != allowed.end()) return absl::OkStatus();
+    }
     return permissions_.Check(call.principal(), call.method().permission);
   }
 
  private:
+  // The roles that may call a method: few, so that looking through them beats a hash.
+  PerMethod<std::vector<std::string>> roles_;
   const auth::PermissionMap& permissions_;
 };
 

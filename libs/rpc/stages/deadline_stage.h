@@ -7,13 +7,12 @@
 
 #include <memory>
 
-#include "libs/clock/clock.h"
+#include "absl/time/time.h"
 #include "libs/rpc/chain.h"
 
 namespace slipstream::rpc {
 
-std::unique_ptr<Stage> MakeDeadlineStage(const clock::Clock& clock,
-                                         absl::Duration default_deadline);
+std::unique_ptr<Stage> MakeDeadlineStage(absl::Duration default_deadline);
 
 }  // namespace slipstream::rpc
 

@@ -1,16 +1,14 @@
 #include "libs/rpc/stages/observe_stage.h"
 
-#include <unordered_map>
-
+#include "libs/rpc/per_method.h"
 #include "libs/rpc/rpc_metrics.h"
 #include "libs/status/status.h"
-#include "libs/sync/mutex.h"
 
 namespace slipstream::rpc {
 
 namespace {
 
-// The handles of one method, resolved once; a call then takes one short lock to find them.
+// The handles of one method, resolved once.
 struct MethodSeries {
   metrics::Counter started;
   metrics::Histogram seconds;
@@ -32,7 +30,7 @@ class MetricsStage final : public Stage {
     return absl::OkStatus();
   }
   void End(CallContext& call, const absl::Status& status) override {
-    MethodSeries& series = SeriesOf(call.method());
+    const MethodSeries& series = SeriesOf(call.method());
     // A call that an earlier stage refused was started all the same.
     if (!call.counted()) series.started.Increment();
     const int code = static_cast<int>(status.code());
@@ -41,27 +39,22 @@ class MetricsStage final : public Stage {
   }
 
  private:
-  MethodSeries& SeriesOf(const Method& method) {
-    sync::MutexLock lock(mutex_);
-    auto [it, made] = series_.try_emplace(&method);
-    if (made) {
-      it->second.started = started_.With({method.type, method.service, method.name});
-      it->second.seconds = seconds_.With({method.type, method.service, method.name});
+  const MethodSeries& SeriesOf(const Method& method) {
+    return series_.Of(method, [this](const Method& m) {
+      MethodSeries out{.started = started_.With({m.type, m.service, m.name}),
+                       .seconds = seconds_.With({m.type, m.service, m.name})};
       for (int code = 0; code < 17; ++code) {
-        it->second.handled[code] =
-            handled_.With({method.type, method.service, method.name, kCodeNames[code]});
+        out.handled[code] = handled_.With({m.type, m.service, m.name, kCodeNames[code]});
       }
-    }
-    return it->second;
+      return out;
+    });
   }
 
   const clock::Clock& clock_;
   const metrics::Family<metrics::Counter> started_;
   const metrics::Family<metrics::Counter> handled_;
   const metrics::Family<metrics::Histogram> seconds_;
-  sync::Mutex mutex_;
-  // Pointers into the method tables, which live as long as their services; nodes do not move.
-  std::unordered_map<const Method*, MethodSeries> series_ ABSL_GUARDED_BY(mutex_);
+  PerMethod<MethodSeries> series_;
 };
 
 class LoggingStage final : public Stage {

@@ -1,8 +1,9 @@
 // Stage 1: every call has a trace context and a correlation id from here on.
 //
 // traceparent continues the caller's trace or starts one (W3C Trace Context). The correlation id is
-// the caller's x-request-id (1-128 characters of [A-Za-z0-9._-]) or a new UUIDv7, and is returned
-// as the trailer x-request-id.
+// the caller's x-request-id (1-128 characters of [A-Za-z0-9._-]) or a new UUIDv7. A call that
+// fails returns it as the trailer x-request-id. Both are made when they are first asked for
+// (CallIds).
 #ifndef LIBS_RPC_STAGES_TRACE_STAGE_H_
 #define LIBS_RPC_STAGES_TRACE_STAGE_H_
 
