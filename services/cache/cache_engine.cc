@@ -40,10 +40,23 @@ Found CacheEngine::Classify(EntryRef entry, int64_t now_ms) {
   return out;
 }
 
-void CacheEngine::CountRead(const ScopedKey& key, const Found& found) {
-  stats_.Count(key, found.freshness == Found::kFresh   ? CacheStats::kHit
-                    : found.freshness == Found::kStale ? CacheStats::kStale
-                                                       : CacheStats::kMiss);
+void CacheEngine::CountReads(absl::Span<const ScopedKey> keys, absl::Span<const Found> found) {
+  for (size_t begin = 0; begin < keys.size();) {
+    const ScopedKey& key = keys[begin];
+    const Found::Freshness freshness = found[begin].freshness;
+    // Keys of one call are mostly alike: one count for all of them.
+    size_t end = begin + 1;
+    while (end < keys.size() && found[end].freshness == freshness &&
+           keys[end].type() == key.type() && keys[end].space() == key.space()) {
+      ++end;
+    }
+    stats_.Count(key,
+                 freshness == Found::kFresh   ? CacheStats::kHit
+                 : freshness == Found::kStale ? CacheStats::kStale
+                                              : CacheStats::kMiss,
+                 static_cast<int64_t>(end - begin));
+    begin = end;
+  }
 }
 
 Async<Found> CacheEngine::Peek(const ScopedKey& key) {
@@ -71,8 +84,8 @@ bool CacheEngine::GetManyNow(absl::Span<const ScopedKey> keys, absl::Span<Found>
   if (!deps_.store.ReadNow(keys, now_ms, absl::MakeSpan(entries))) return false;
   for (size_t i = 0; i < keys.size(); ++i) {
     found[i] = Classify(std::move(entries[i]), now_ms);
-    CountRead(keys[i], found[i]);
   }
+  CountReads(keys, found);
   const auto count = static_cast<int64_t>(keys.size());
   stats_.reads().Add((deps_.clock.Monotonic() - begin) / count, keys.size());
   return true;
@@ -94,8 +107,8 @@ Async<void> CacheEngine::GetMany(absl::Span<const ScopedKey> keys, absl::Span<Fo
   for (size_t i = 0; i < keys.size(); ++i) {
     found[i] = Classify(std::move(entries[i]), now_ms);
     found[i].from_l2 = from_l2[i];
-    CountRead(keys[i], found[i]);
   }
+  CountReads(keys, found);
   const auto count = static_cast<int64_t>(keys.size());
   stats_.reads().Add((deps_.clock.Monotonic() - begin) / count, keys.size());
 }
@@ -224,7 +237,7 @@ Async<absl::StatusOr<Erased>> CacheEngine::Delete(const ScopedKey& key) {
 
 LeaseAnswer CacheEngine::Hit(const ScopedKey& key, LeaseAnswer answer) {
   answer.result = LeaseAnswer::kHit;
-  CountRead(key, answer.found);
+  CountReads(absl::MakeConstSpan(&key, 1), absl::MakeConstSpan(&answer.found, 1));
   return answer;
 }
 
@@ -247,7 +260,7 @@ Async<LeaseAnswer> CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration 
                    : deps_.store.attached() ? LeaseAnswer::kHeld
                                             : LeaseAnswer::kBusy;
       out.held = std::move(*held);
-      if (take_stale) CountRead(key, out.found);
+      if (take_stale) CountReads(absl::MakeConstSpan(&key, 1), absl::MakeConstSpan(&out.found, 1));
       if (out.result == LeaseAnswer::kBusy) stats_.Count(key, CacheStats::kMiss);
       co_return out;
     }
@@ -262,7 +275,7 @@ Async<LeaseAnswer> CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration 
     if (out.result == LeaseAnswer::kHit) continue;  // changed: look again
     if (out.result == LeaseAnswer::kHeld && accept_stale && out.found.freshness == Found::kStale) {
       out.result = LeaseAnswer::kStale;
-      CountRead(key, out.found);
+      CountReads(absl::MakeConstSpan(&key, 1), absl::MakeConstSpan(&out.found, 1));
     }
     co_return out;
   }

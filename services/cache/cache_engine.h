@@ -151,7 +151,7 @@ class CacheEngine final : public StoreListener {
   int64_t NowMs() const { return absl::ToUnixMillis(deps_.clock.Now()); }
   // The entry as of now, uncounted.
   static Found Classify(EntryRef entry, int64_t now_ms);
-  void CountRead(const ScopedKey& key, const Found& found);
+  void CountReads(absl::Span<const ScopedKey> keys, absl::Span<const Found> found);
   Async<Found> Peek(const ScopedKey& key);
   LeaseAnswer Hit(const ScopedKey& key, LeaseAnswer answer);
   // With the local lease in hand: asks the store, and answers what it means for the caller.

@@ -1,8 +1,9 @@
 #include "services/cache/cache_key.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <array>
+#include <memory>
 
 #include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
@@ -13,9 +14,15 @@ namespace slipstream::cache {
 
 namespace {
 
-// id = scope type:1 space_size:1 space digest:32, with scope = kind:1 name_size:2 name. Every part
-// has its length before it or a fixed one, so that two different names never make the same id.
+// id = scope type:1 space_size:1 space form:1 key, with scope = kind:1 name_size:2 name. Every part
+// but the last has its length before it or a fixed one, and the form tells a key from a digest, so
+// that two different names never make the same id.
 constexpr size_t kScopeHeaderBytes = 3;
+constexpr size_t kDigestBytes = 32;
+
+// A key that is no longer than its digest is kept as it is: a hash would cost more than the rest of
+// the look-up.
+enum KeyForm : char { kVerbatim = 'k', kDigest = 'h' };
 
 constexpr char kTagKind = 'T';
 constexpr char kNamespaceKind = 'N';
@@ -24,7 +31,7 @@ enum ScopeKind : char { kPublic = 'p', kRole = 'r', kUser = 'u', kTenant = 't' }
 
 std::string MakeScope(ScopeKind kind, std::string_view name) {
   std::string out;
-  out.reserve(kScopeHeaderBytes + name.size() + 2 + kMaxNamespaceBytes + SHA256_DIGEST_LENGTH);
+  out.reserve(kScopeHeaderBytes + name.size() + 2 + kMaxNamespaceBytes + 1 + kDigestBytes);
   out += static_cast<char>(kind);
   out += static_cast<char>(name.size() >> 8);
   out += static_cast<char>(name.size() & 0xff);
@@ -48,14 +55,38 @@ std::string TagId(char kind, std::string_view scope, std::string_view space,
   return id;
 }
 
-absl::Status CheckNamespace(std::string_view space, const std::string& field) {
+void AppendKey(std::string_view key, std::string* id) {
+  if (key.size() <= kDigestBytes) {
+    *id += static_cast<char>(kVerbatim);
+    *id += key;
+    return;
+  }
+  // Of this thread, and the algorithm looked up once: both cost more than the hash of a key.
+  struct Hasher {
+    std::unique_ptr<EVP_MD, decltype(&EVP_MD_free)> sha256{EVP_MD_fetch(nullptr, "SHA256", nullptr),
+                                                           EVP_MD_free};
+    std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context{EVP_MD_CTX_new(),
+                                                                    EVP_MD_CTX_free};
+  };
+  thread_local const Hasher hasher;
+  unsigned char digest[kDigestBytes];
+  EVP_DigestInit_ex2(hasher.context.get(), hasher.sha256.get(), nullptr);
+  EVP_DigestUpdate(hasher.context.get(), key.data(), key.size());
+  EVP_DigestFinal_ex(hasher.context.get(), digest, nullptr);
+  *id += static_cast<char>(kDigest);
+  id->append(reinterpret_cast<const char*>(digest), sizeof(digest));
+}
+
+// `field` names it when it is refused.
+template <class Field>
+absl::Status CheckNamespace(std::string_view space, Field field) {
   bool ok = !space.empty() && space.size() <= kMaxNamespaceBytes;
   for (const char c : space) {
     ok = ok &&
          (absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '_' || c == '.' || c == '-');
   }
   if (ok) return absl::OkStatus();
-  return status::FieldError(field, "must be 1-64 characters of [a-z0-9_.-]");
+  return status::FieldError(field(), "must be 1-64 characters of [a-z0-9_.-]");
 }
 
 }  // namespace
@@ -94,8 +125,11 @@ bool IsKeyId(std::string_view id) {
   const size_t scope_size = ScopePrefix(id).size();
   if (id.size() < scope_size + 2) return false;
   const size_t space_size = static_cast<unsigned char>(id[scope_size + 1]);
-  return v1::CacheKey::Type_IsValid(id[scope_size]) &&
-         id.size() == scope_size + 2 + space_size + SHA256_DIGEST_LENGTH;
+  const size_t form_at = scope_size + 2 + space_size;
+  if (!v1::CacheKey::Type_IsValid(id[scope_size]) || id.size() < form_at + 2) return false;
+  const size_t key_size = id.size() - form_at - 1;
+  return id[form_at] == kDigest ? key_size == kDigestBytes
+                                : id[form_at] == kVerbatim && key_size <= kDigestBytes;
 }
 
 void PutScope(std::string_view scope, v1::CacheKey* key) {
@@ -154,22 +188,22 @@ bool EntryFilter::Matches(std::string_view id, std::string_view user_key) const 
   return glob_.Matches(name);
 }
 
-absl::StatusOr<std::string> CallerScopes::ScopeOf(const v1::CacheKey& key, FieldPath field) const {
-  if (key.scope() != v1::CacheKey::ROLE && !key.role().empty()) {
+absl::StatusOr<std::string> CallerScopes::ScopeOf(const KeyParts& key, FieldPath field) const {
+  if (key.scope != v1::CacheKey::ROLE && !key.role.empty()) {
     return status::FieldError(field.At("role"), "must be empty unless scope is ROLE");
   }
-  switch (key.scope()) {
+  switch (key.scope) {
     case v1::CacheKey::PUBLIC:
       return MakeScope(kPublic, {});
     case v1::CacheKey::ROLE:
-      if (key.role().empty() || key.role().size() > kMaxRoleBytes) {
+      if (key.role.empty() || key.role.size() > kMaxRoleBytes) {
         return status::FieldError(field.At("role"), "must be 1-64 characters with scope ROLE");
       }
-      if (!principal_.HasRole(key.role())) {
+      if (!principal_.HasRole(key.role)) {
         return status::Error(absl::StatusCode::kPermissionDenied, "ROLE_NOT_HELD",
                              "your token does not have the role that the key names");
       }
-      return MakeScope(kRole, key.role());
+      return MakeScope(kRole, key.role);
     case v1::CacheKey::USER:
       if (principal_.user.empty()) {
         return status::Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
@@ -188,14 +222,13 @@ absl::StatusOr<std::string> CallerScopes::ScopeOf(const v1::CacheKey& key, Field
   }
 }
 
-absl::StatusOr<ScopedKey> CallerScopes::Key(const v1::CacheKey& key, FieldPath field) const {
-  if (absl::Status bad = CheckNamespace(key.namespace_(), field.At("namespace")); !bad.ok()) {
-    return bad;
-  }
-  if (key.type() == v1::CacheKey::TYPE_UNSPECIFIED || !v1::CacheKey::Type_IsValid(key.type())) {
+absl::StatusOr<ScopedKey> CallerScopes::Key(const KeyParts& key, FieldPath field) const {
+  absl::Status bad = CheckNamespace(key.space, [&] { return field.At("namespace"); });
+  if (!bad.ok()) return bad;
+  if (key.type == v1::CacheKey::TYPE_UNSPECIFIED || !v1::CacheKey::Type_IsValid(key.type)) {
     return status::FieldError(field.At("type"), "must be one of the types of CacheKey.Type");
   }
-  if (key.key().empty() || key.key().size() > kMaxKeyBytes) {
+  if (key.key.empty() || key.key.size() > kMaxKeyBytes) {
     return status::FieldError(field.At("key"), "must be 1-4096 bytes");
   }
   auto scope = ScopeOf(key, field);
@@ -203,17 +236,15 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const v1::CacheKey& key, FieldPath f
 
   ScopedKey out;
   out.id_ = *std::move(scope);
-  out.id_ += static_cast<char>(key.type());
-  out.id_ += static_cast<char>(key.namespace_().size());
+  out.id_ += static_cast<char>(key.type);
+  out.id_ += static_cast<char>(key.space.size());
   out.space_begin_ = static_cast<uint16_t>(out.id_.size());
-  out.space_size_ = static_cast<uint16_t>(key.namespace_().size());
-  out.id_ += key.namespace_();
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(key.key().data()), key.key().size(), digest);
-  out.id_.append(reinterpret_cast<const char*>(digest), sizeof(digest));
+  out.space_size_ = static_cast<uint16_t>(key.space.size());
+  out.id_ += key.space;
+  AppendKey(key.key, &out.id_);
   out.hash_ = ScopedKey::HashOf(out.id_);
-  out.type_ = key.type();
-  out.user_key_ = key.key();
+  out.type_ = static_cast<Type>(key.type);
+  out.user_key_ = key.key;
   return out;
 }
 
@@ -229,7 +260,8 @@ std::vector<std::string> CallerScopes::AllScopes() const {
 
 absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space,
                                                           std::string_view tag) const {
-  if (absl::Status bad = CheckNamespace(space, "tag.namespace"); !bad.ok()) return bad;
+  if (absl::Status bad = CheckNamespace(space, [] { return "tag.namespace"; }); !bad.ok())
+    return bad;
   if (tag.empty() || tag.size() > kMaxTagBytes) {
     return status::FieldError("tag.tag", "must be 1-128 bytes");
   }
@@ -240,7 +272,7 @@ absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space
 }
 
 absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Namespace(std::string_view space) const {
-  if (absl::Status bad = CheckNamespace(space, "namespace"); !bad.ok()) return bad;
+  if (absl::Status bad = CheckNamespace(space, [] { return "namespace"; }); !bad.ok()) return bad;
   std::vector<ScopedTag> out;
   for (const auto& scope : AllScopes())
     out.push_back(ScopedTag(TagId(kNamespaceKind, scope, space)));

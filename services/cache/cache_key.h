@@ -3,7 +3,7 @@
 // CallerScopes is the only maker of ScopedKey, ScopedTag and EntryFilter, and it is made from a
 // Principal alone. The store takes nothing else, so no call can name an entry outside the scopes of
 // its caller, whatever bytes its key has: scope and namespace stand in the id as they are, each
-// after its length, and only the caller's own key is hashed (SHA-256).
+// after its length, and the caller's own key comes last, as its SHA-256 when it is long.
 //
 // What comes back from a store or another node was made by one there (EntryFilter::Restore,
 // IsKeyId).
@@ -48,9 +48,22 @@ struct FieldPath {
   std::string At(std::string_view leaf) const;
 };
 
+// What a request says of a key, wherever it was read from.
+struct KeyParts {
+  std::string_view space;  // its namespace
+  int type = 0;            // of CacheKey.Type, and `scope` of CacheKey.Scope; any number
+  int scope = 0;
+  std::string_view role;
+  std::string_view key;
+
+  static KeyParts Of(const v1::CacheKey& key) {
+    return {key.namespace_(), key.type(), key.scope(), key.role(), key.key()};
+  }
+};
+
 class ScopedKey {
  public:
-  // Identifies the entry: scope, type and namespace verbatim, then the digest of the caller's key.
+  // Identifies the entry: scope, type and namespace verbatim, then the caller's key or its digest.
   const std::string& id() const { return id_; }
   size_t hash() const { return hash_; }
   // hash() of the key with this id, in this process.
@@ -132,7 +145,10 @@ class CallerScopes {
   explicit CallerScopes(const auth::Principal& principal) : principal_(principal) {}
 
   // The answer holds a view of `key`.
-  absl::StatusOr<ScopedKey> Key(const v1::CacheKey& key, FieldPath field = {}) const;
+  absl::StatusOr<ScopedKey> Key(const KeyParts& key, FieldPath field = {}) const;
+  absl::StatusOr<ScopedKey> Key(const v1::CacheKey& key, FieldPath field = {}) const {
+    return Key(KeyParts::Of(key), field);
+  }
   absl::StatusOr<ScopedKey> Key(v1::CacheKey&& key, FieldPath field = {}) const = delete;
 
   // The tag in each of the caller's scopes.
@@ -153,7 +169,7 @@ class CallerScopes {
   std::vector<std::string> AllScopes() const;
 
  private:
-  absl::StatusOr<std::string> ScopeOf(const v1::CacheKey& key, FieldPath field) const;
+  absl::StatusOr<std::string> ScopeOf(const KeyParts& key, FieldPath field) const;
 
   const auth::Principal& principal_;
 };

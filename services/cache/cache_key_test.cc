@@ -193,5 +193,39 @@ TEST(GlobTest, RefusesBadPatterns) {
   EXPECT_TRUE(Glob::Compile(std::string(256, 'a')).ok());
 }
 
+TEST(CacheKeyTest, ALongKeyIsHashedAndItsDigestAsAKeyIsAnotherOne) {
+  const auth::Principal alice = Who("alice");
+  const CallerScopes scopes(alice);
+  const std::string limit(32, 'k');
+  const auto verbatim = scopes.Key(Asked(v1::CacheKey::USER, limit));
+  const auto hashed = scopes.Key(Asked(v1::CacheKey::USER, limit + "k"));
+  ASSERT_TRUE(verbatim.ok() && hashed.ok());
+  EXPECT_TRUE(verbatim->id().ends_with(limit));
+  const std::string digest = hashed->id().substr(hashed->id().size() - 32);
+  const auto mimic = scopes.Key(Asked(v1::CacheKey::USER, digest));
+  ASSERT_TRUE(mimic.ok());
+  EXPECT_EQ(mimic->id().size(), hashed->id().size());
+  EXPECT_NE(mimic->id(), hashed->id());
+}
+
+TEST(CacheKeyTest, OnlyIdsOfKeysAreTakenForThem) {
+  const auth::Principal alice = Who("alice");
+  const CallerScopes scopes(alice);
+  for (const size_t size : {1, 31, 32, 33, 4096}) {
+    const auto key = scopes.Key(Asked(v1::CacheKey::USER, std::string(size, 'x')));
+    ASSERT_TRUE(key.ok());
+    const std::string& id = key->id();
+    EXPECT_TRUE(IsKeyId(id)) << size;
+    const size_t form_at = id.size() - std::min<size_t>(size, 32) - 1;
+    EXPECT_FALSE(IsKeyId(id.substr(0, form_at + 1))) << "without a key";
+    EXPECT_FALSE(IsKeyId(id + std::string(33, 'x'))) << "longer than any";
+    std::string other = id;
+    other[form_at] = '?';
+    EXPECT_FALSE(IsKeyId(other));
+  }
+  const auto hashed = scopes.Key(Asked(v1::CacheKey::USER, std::string(33, 'x')));
+  EXPECT_FALSE(IsKeyId(hashed->id().substr(0, hashed->id().size() - 1))) << "half a digest";
+}
+
 }  // namespace
 }  // namespace slipstream::cache

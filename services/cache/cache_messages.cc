@@ -13,16 +13,6 @@ void Put(const Found& found, v1::CacheValue* out) {
   out->set_negative(found.entry->negative);
 }
 
-void Put(const Found& found, v1::GetResponse* out) {
-  if (found.freshness == Found::kMiss) {
-    out->set_result(v1::GetResponse::MISS);
-    return;
-  }
-  out->set_result(found.freshness == Found::kFresh ? v1::GetResponse::HIT : v1::GetResponse::STALE);
-  out->set_tier(found.from_l2 ? v1::GetResponse::L2 : v1::GetResponse::L1);
-  Put(found, out->mutable_value());
-}
-
 void Put(const LeaseAnswer& answer, absl::Duration lease, v1::GetOrLeaseResponse* p) {
   if (answer.found.entry != nullptr) Put(answer.found, p->mutable_value());
   switch (answer.result) {

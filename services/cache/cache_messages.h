@@ -9,7 +9,6 @@ namespace slipstream::cache {
 
 // REQUIRES: not a miss.
 void Put(const Found& found, v1::CacheValue* out);
-void Put(const Found& found, v1::GetResponse* out);
 // `lease` is the time that was asked for. kHeld becomes BUSY: the caller's wait is over.
 void Put(const LeaseAnswer& answer, absl::Duration lease, v1::GetOrLeaseResponse* out);
 

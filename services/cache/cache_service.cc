@@ -9,6 +9,7 @@
 #include "libs/rpc/handler.h"
 #include "libs/status/status.h"
 #include "services/cache/cache_messages.h"
+#include "services/cache/cache_reads.h"
 #include "services/cache/stats_report.h"
 #include "services/cache/watch_scope.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
@@ -63,37 +64,20 @@ absl::Status CheckBatch(const char* field, int count) {
 
 }  // namespace
 
-class CacheService::Adapter final : public v1::CacheService::CallbackService {
+// Get and GetMany are taken as bytes (cache_reads.h), the others as messages.
+using Methods = v1::CacheService::WithRawCallbackMethod_Get<
+    v1::CacheService::WithRawCallbackMethod_GetMany<v1::CacheService::CallbackService>>;
+
+class CacheService::Adapter final : public Methods {
  public:
   Adapter(CacheEngine& engine, const rpc::Dispatcher& dispatcher, CacheServiceOptions options)
       : engine_(engine),
         clock_(dispatcher.clock),
         options_(std::move(options)),
+        reads_(engine, options_.max_response_bytes),
         rpc_(dispatcher, *rpc::MethodTable::ForService("slipstream.cache.v1.CacheService")) {}
 
  private:
-  // Inline, unless the value may be in another tier.
-  bool HandleGetNow(rpc::CallContext& call, const v1::GetRequest& q, v1::GetResponse* p,
-                    absl::Status* status) {
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) {
-      *status = key.status();
-      return true;
-    }
-    Found found;
-    if (!engine_.GetNow(*key, &found)) return false;
-    Put(found, p);
-    return true;
-  }
-
-  Async<absl::Status> HandleGet(rpc::CallContext& call, const v1::GetRequest& q,
-                                v1::GetResponse* p) {
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
-    if (!key.ok()) co_return key.status();
-    Put(co_await engine_.Get(*key), p);
-    co_return absl::OkStatus();
-  }
-
   Async<absl::Status> HandleSet(rpc::CallContext& call, const v1::SetRequest& q,
                                 v1::SetResponse* p) {
     const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
@@ -113,58 +97,6 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
     if (!erased.ok()) co_return erased.status();
     p->set_existed(erased->existed[0]);
     co_return absl::OkStatus();
-  }
-
-  static absl::StatusOr<std::vector<ScopedKey>> KeysOf(rpc::CallContext& call,
-                                                       const v1::GetManyRequest& q) {
-    if (absl::Status bad = CheckBatch("keys", q.keys_size()); !bad.ok()) return bad;
-    const CallerScopes scopes(call.principal());
-    std::vector<ScopedKey> keys;
-    keys.reserve(static_cast<size_t>(q.keys_size()));
-    for (int i = 0; i < q.keys_size(); ++i) {
-      auto key = scopes.Key(q.keys(i), {"keys", i});
-      if (!key.ok()) return key.status();
-      keys.push_back(*std::move(key));
-    }
-    return keys;
-  }
-
-  // Inline, unless a value may be in another tier.
-  bool HandleGetManyNow(rpc::CallContext& call, const v1::GetManyRequest& q, v1::GetManyResponse* p,
-                        absl::Status* status) {
-    const auto keys = KeysOf(call, q);
-    if (!keys.ok()) {
-      *status = keys.status();
-      return true;
-    }
-    std::vector<Found> found(keys->size());
-    if (!engine_.GetManyNow(*keys, absl::MakeSpan(found))) return false;
-    *status = PutMany(found, p);
-    return true;
-  }
-
-  Async<absl::Status> HandleGetMany(rpc::CallContext& call, const v1::GetManyRequest& q,
-                                    v1::GetManyResponse* p) {
-    const auto keys = KeysOf(call, q);
-    if (!keys.ok()) co_return keys.status();
-    std::vector<Found> found(keys->size());
-    co_await engine_.GetMany(*keys, absl::MakeSpan(found));
-    co_return PutMany(found, p);
-  }
-
-  absl::Status PutMany(const std::vector<Found>& found, v1::GetManyResponse* p) const {
-    int64_t bytes = 0;
-    for (const auto& one : found) {
-      if (one.entry != nullptr) bytes += static_cast<int64_t>(one.entry->value().size()) + 64;
-    }
-    if (bytes > options_.max_response_bytes) {
-      return status::Error(
-          absl::StatusCode::kResourceExhausted, "RESPONSE_TOO_LARGE",
-          absl::StrCat("the values have ", bytes, " bytes together, an answer holds ",
-                       options_.max_response_bytes, "; ask for fewer keys at once"));
-    }
-    for (const auto& one : found) Put(one, p->add_results());
-    return absl::OkStatus();
   }
 
   Async<absl::Status> HandleSetMany(rpc::CallContext& call, const v1::SetManyRequest& q,
@@ -341,21 +273,22 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
         });
   }
 
-  template <class Request, class Response, class Now, class Later>
-  grpc::ServerUnaryReactor* NowOrLater(std::string_view method, grpc::CallbackServerContext* c,
-                                       const Request* q, Response* p, Now now, Later later) {
+  template <class Now, class Later>
+  grpc::ServerUnaryReactor* Read(const rpc::Method& method, grpc::CallbackServerContext* c,
+                                 const grpc::ByteBuffer* q, grpc::ByteBuffer* p, Now now,
+                                 Later later) {
     return rpc_.UnaryNowOrLater(
         method, c, q, p,
-        [this, now](rpc::CallContext& call, const Request& request, Response* response,
-                    absl::Status* status) { return (this->*now)(call, request, response, status); },
-        [this, later](rpc::CallContext& call, const Request& request, Response* response) {
-          return (this->*later)(call, request, response);
-        });
+        [this, now](rpc::CallContext& call, const grpc::ByteBuffer& request,
+                    grpc::ByteBuffer* answer,
+                    absl::Status* status) { return (reads_.*now)(call, request, answer, status); },
+        [this, later](rpc::CallContext& call, const grpc::ByteBuffer& request,
+                      grpc::ByteBuffer* answer) { return (reads_.*later)(call, request, answer); });
   }
 
-  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* c, const v1::GetRequest* q,
-                                v1::GetResponse* p) override {
-    return NowOrLater("Get", c, q, p, &Adapter::HandleGetNow, &Adapter::HandleGet);
+  grpc::ServerUnaryReactor* Get(grpc::CallbackServerContext* c, const grpc::ByteBuffer* q,
+                                grpc::ByteBuffer* p) override {
+    return Read(get_, c, q, p, &CacheReads::GetNow, &CacheReads::Get);
   }
   grpc::ServerUnaryReactor* Set(grpc::CallbackServerContext* c, const v1::SetRequest* q,
                                 v1::SetResponse* p) override {
@@ -365,9 +298,9 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
                                    v1::DeleteResponse* p) override {
     return Unary("Delete", c, q, p, &Adapter::HandleDelete);
   }
-  grpc::ServerUnaryReactor* GetMany(grpc::CallbackServerContext* c, const v1::GetManyRequest* q,
-                                    v1::GetManyResponse* p) override {
-    return NowOrLater("GetMany", c, q, p, &Adapter::HandleGetManyNow, &Adapter::HandleGetMany);
+  grpc::ServerUnaryReactor* GetMany(grpc::CallbackServerContext* c, const grpc::ByteBuffer* q,
+                                    grpc::ByteBuffer* p) override {
+    return Read(get_many_, c, q, p, &CacheReads::GetManyNow, &CacheReads::GetMany);
   }
   grpc::ServerUnaryReactor* SetMany(grpc::CallbackServerContext* c, const v1::SetManyRequest* q,
                                     v1::SetManyResponse* p) override {
@@ -406,7 +339,10 @@ class CacheService::Adapter final : public v1::CacheService::CallbackService {
   CacheEngine& engine_;
   const clock::Clock& clock_;
   const CacheServiceOptions options_;
+  CacheReads reads_;
   rpc::Endpoint rpc_;
+  const rpc::Method& get_ = rpc_.Find("Get");
+  const rpc::Method& get_many_ = rpc_.Find("GetMany");
 };
 
 CacheService::CacheService(CacheEngine& engine, const rpc::Dispatcher& dispatcher,

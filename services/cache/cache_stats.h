@@ -47,7 +47,7 @@ class CacheStats {
  public:
   enum Event { kHit, kMiss, kStale, kSet, kDelete };
 
-  void Count(const ScopedKey& key, Event event);
+  void Count(const ScopedKey& key, Event event, int64_t count = 1);
   LatencyHistogram& reads() { return reads_; }
   const LatencyHistogram& reads() const { return reads_; }
 
