@@ -355,7 +355,7 @@ TEST_F(CacheServiceTest, StatsAndMetricsSayTheSame) {
   EXPECT_EQ(stats.namespaces(0).namespace_(), "shop");
   EXPECT_GT(stats.namespaces(0).l1_bytes(), 0);
   EXPECT_GT(stats.tiers(0).read_p99_us(), 0);
-  EXPECT_EQ(stats.policy(), "s3fifo");
+  EXPECT_EQ(stats.policy(), "adaptive");
   EXPECT_EQ(Stats("other").total().hits_count(), 0);
   EXPECT_EQ(metrics::ValueOf(registry,
                              "slipstream_cache_reads_total{type=\"llm_response\",result=\"hit\"}"),

@@ -8,7 +8,7 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/hash/hash.h"
 #include "libs/sync/mutex.h"
-#include "services/cache/s3fifo.h"
+#include "services/cache/eviction/adaptive_policy.h"
 
 namespace slipstream::cache {
 
@@ -18,13 +18,19 @@ namespace {
 // headers, a table slot at 7/8 of its load after doubling, a remembered hash.
 constexpr int64_t kBookkeepingBytes = 96;
 
+// Of each shard's bytes, one in so many is for what the policy keeps beside the entries.
+constexpr int64_t kShadowsPart = 32;
+
+// Largest values that a shard holds: hashing spreads few entries unevenly, so a shard is not small.
+constexpr int64_t kLargestPerShard = 16;
+
 // Dead entries removed under one hold of a shard's lock.
 constexpr size_t kSweepBatchCount = 512;
 constexpr int kCallsPerSweep = 8;
 
 }  // namespace
 
-struct MemoryCacheStore::Node : S3Fifo::Link, Entry {
+struct MemoryCacheStore::Node : EntryLink, Entry {
   Offset born = 0;
   int64_t kept_until_ms = 0;               // not above expires_at_ms
   absl::InlinedVector<uint32_t, 2> slots;  // of its tags in epochs_
@@ -52,7 +58,12 @@ struct MemoryCacheStore::Shard {
   using Table = absl::flat_hash_set<NodePtr, Hash, Equal>;
   using NamespaceName = std::string;
 
-  explicit Shard(int64_t max) : max_bytes(max), policy(max) {}
+  // `share_bytes` of the whole, of which a part is the shadows'.
+  explicit Shard(int64_t share_bytes)
+      : max_bytes(share_bytes - share_bytes / kShadowsPart),
+        policy({.max_bytes = max_bytes,
+                .max_records_count = static_cast<size_t>(share_bytes / kShadowsPart) /
+                                     AdaptivePolicy::kBytesPerRecord}) {}
 
   void Account(const Node& node, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     const IdParts parts = ParseId(node.id());
@@ -107,7 +118,7 @@ struct MemoryCacheStore::Shard {
   mutable sync::Mutex mutex;
   const int64_t max_bytes;
   Table table ABSL_GUARDED_BY(mutex);
-  S3Fifo policy ABSL_GUARDED_BY(mutex);
+  AdaptivePolicy policy ABSL_GUARDED_BY(mutex);
   // At least the version of everything that was removed: a key that comes back goes on above it,
   // with no tombstone kept.
   uint64_t version_floor ABSL_GUARDED_BY(mutex) = 0;
@@ -117,7 +128,8 @@ struct MemoryCacheStore::Shard {
 };
 
 MemoryCacheStore::MemoryCacheStore(const Options& options) : options_(options) {
-  const int64_t fitting = options.max_bytes / (4 * std::max<int64_t>(options.max_value_bytes, 1));
+  const int64_t fitting =
+      options.max_bytes / (kLargestPerShard * std::max<int64_t>(options.max_value_bytes, 1));
   const auto count = std::clamp<int64_t>(fitting, 1, kMaxShardsCount);
   for (int64_t i = 0; i < count; ++i) {
     shards_.push_back(std::make_unique<Shard>(options.max_bytes / count));
@@ -136,7 +148,7 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
       found[i] = nullptr;
       continue;
     }
-    S3Fifo::Touch(it->get());
+    shard.policy.Touch(it->get());
     found[i] = *it;
   }
 }
@@ -180,6 +192,13 @@ WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const 
   }
   node->version =
       copy != nullptr ? copy->version : (present != 0 ? present : shard.version_floor) + 1;
+  if (node->weight_bytes > shard.max_bytes) {
+    // It would push out all others and then itself.
+    const uint64_t version = node->version;
+    if (present != 0) shard.Remove(it, EvictionCause::kCapacity);
+    shard.version_floor = std::max(shard.version_floor, version);
+    return {WriteResult::kStored, version, present != 0};
+  }
   shard.Account(*node, 1);
   if (present != 0) {
     replaced = *it;

@@ -1,5 +1,5 @@
 // The entries in this process's memory, the first tier of every CacheStore: shards, each with a
-// table, an S3-FIFO and a share of the byte limit.
+// table, an eviction policy and a share of the byte limit.
 //
 // Thread safety: all methods, from any thread, without waiting. A shard's lock is held for a table
 // operation and never while a value is copied.
@@ -18,10 +18,11 @@ namespace slipstream::cache {
 class MemoryCacheStore final {
  public:
   struct Options {
-    // Keys, values and bookkeeping together; an entry heavier than a shard's share is not kept.
+    // Keys, values and bookkeeping together, the policy's included; an entry heavier than a shard's
+    // share is not kept.
     int64_t max_bytes = int64_t{256} << 20;
     // Largest value that must fit: bounds the number of shards, so that a shard holds at least
-    // four.
+    // fifteen.
     int64_t max_value_bytes = int64_t{1} << 20;
   };
   static constexpr int kMaxShardsCount = 64;
@@ -70,7 +71,7 @@ class MemoryCacheStore final {
   void SweepNext(int64_t now_ms);
 
   StoreUsage Usage() const;
-  std::string_view policy() const { return "s3fifo"; }
+  std::string_view policy() const { return "adaptive"; }
 
  private:
   struct Node;

@@ -1,0 +1,86 @@
+// Which entry gives way when room is short, by bytes. No one rule is best for all that is asked of
+// a cache, so several run as shadows (shadow_caches.h) and the one with the most hits lately has
+// its way:
+//
+// - while all keys of the cache fit into the shadows, entry by entry: evicted is what the best
+//   rules would not hold (vote_queues.h);
+// - in a larger cache the shadows see a sample of the keys, and the entries themselves are kept by
+//   the rule that is best there (eviction_queues.h).
+//
+// A hit is one write into a small buffer; what follows from it happens once for many hits, and
+// before anything else changes.
+//
+// Thread safety: none; the shard's lock guards it. Deterministic: the same calls evict the same.
+#ifndef SERVICES_CACHE_EVICTION_ADAPTIVE_POLICY_H_
+#define SERVICES_CACHE_EVICTION_ADAPTIVE_POLICY_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "services/cache/eviction/eviction_queues.h"
+#include "services/cache/eviction/shadow_caches.h"
+#include "services/cache/eviction/vote_queues.h"
+
+namespace slipstream::cache {
+
+class AdaptivePolicy {
+ public:
+  using Link = EntryLink;
+
+  struct Options {
+    int64_t max_bytes = 0;
+    // Keys in the shadows, at about kBytesPerRecord each: how large a cache is shadowed in full,
+    // and beyond that how good the sample is.
+    size_t max_records_count = 8192;
+  };
+  static constexpr size_t kBytesPerRecord = 320;
+
+  explicit AdaptivePolicy(const Options& options);
+  ~AdaptivePolicy();
+
+  // A newcomer. What is above max_bytes the caller takes out by Evict.
+  void Insert(Link* link);
+  // It was read.
+  void Touch(Link* link) {
+    touched_[touched_count_++] = link;
+    if (touched_count_ == kMaxTouchedCount) ApplyTouches();
+  }
+  void Remove(Link* link);
+  // `next` takes the place of `link`: an overwrite is no reason to lose one's standing.
+  void Replace(Link* link, Link* next);
+  // Takes out whom to evict. REQUIRES: not empty.
+  Link* Evict();
+
+  bool empty() const { return votes_ != nullptr ? votes_->empty() : queues_.empty(); }
+  int64_t bytes() const { return votes_ != nullptr ? votes_->bytes() : queues_.bytes(); }
+  // Beside the links of the entries.
+  size_t memory_bytes() const;
+  // The rule that has its way now.
+  EvictionRule rule() const { return ShadowCaches::kRules[rule_]; }
+
+ private:
+  static constexpr size_t kMaxTouchedCount = 64;
+
+  void ApplyTouches();
+  void Read(Link* link, bool hit);
+  void Decide();
+  void LeaveVotes();
+  void Shrink();
+  void CountSampled(const Link* link, int64_t sign);
+
+  const Options options_;
+  ShadowCaches shadows_;
+  // Has the entries as long as it is there; then `queues_` has, and knows frequencies before.
+  std::unique_ptr<VoteQueues> votes_;
+  EvictionQueues queues_;
+  int64_t sampled_bytes_ = 0;  // of the entries in the sample, once it is not all
+  size_t rule_ = 0;
+  size_t touched_count_ = 0;
+  std::array<Link*, kMaxTouchedCount> touched_;
+};
+
+}  // namespace slipstream::cache
+
+#endif  // SERVICES_CACHE_EVICTION_ADAPTIVE_POLICY_H_
