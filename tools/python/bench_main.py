@@ -7,13 +7,16 @@ import sys
 
 import bench_cache
 import bench_index_selection
+import bench_l1
 import bench_queue
+import bench_trace
 from bench_processes import BenchError
 from suite import SuiteError
 
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
-MODULES = {name: module for module in (bench_queue, bench_cache, bench_index_selection)
+MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_trace,
+                                                bench_index_selection)
            for name in module.BENCHES}
 
 
@@ -35,6 +38,13 @@ def parse() -> argparse.Namespace:
                         help="index-selection: a what-if matrix of your own")
     parser.add_argument("--budget_gb", type=float, metavar="X",
                         help="index-selection: one budget, in 10^9 bytes")
+    parser.add_argument("--trace", default="", metavar="FILE",
+                        help="cache-trace: one of your own, also as .xz, .gz or .zst")
+    parser.add_argument("--format", default="", choices=["", *bench_trace.FORMATS],
+                        help="cache-trace: what is in it")
+    parser.add_argument("--capacity", type=int, help="cache-trace: one size, in entries")
+    parser.add_argument("--chart", default="", metavar="FILE",
+                        help="cache-trace: where the drawing goes (SVG)")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -56,7 +66,9 @@ def main() -> None:
     options = bench_queue.Options(tasks=given.tasks, runs=given.runs, store=given.store,
                                   seconds=given.seconds, keep=given.keep,
                                   server_config=given.server_config, matrix=given.matrix,
-                                  budget_gb=given.budget_gb)
+                                  budget_gb=given.budget_gb, trace=given.trace,
+                                  trace_format=given.format, capacity=given.capacity,
+                                  chart=given.chart)
     try:
         if given.serve:
             MODULES[given.name].serve(given.name, options)
@@ -64,7 +76,11 @@ def main() -> None:
         report = MODULES[given.name].BENCHES[given.name](options)
     except (BenchError, SuiteError) as error:
         sys.exit(f"bench: {error}")
-    print(json.dumps(report.as_json(), indent=2) if given.json else report.as_table())
+    if given.json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        print(bench_trace.trace_table(report) if given.name == "cache-trace"
+              else report.as_table())
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ class Options:
     server_config: str = ""
     matrix: str = ""
     budget_gb: float | None = None
+    trace: str = ""
+    trace_format: str = ""
+    capacity: int | None = None
+    chart: str = ""
 
 
 def figures_of(options: Options, **more) -> dict:
