@@ -95,7 +95,8 @@ TEST_P(AdaptivePolicyTest, FollowsAChangeFromFrequencyToRecencyAndBack) {
   Cache cache = Make(1000);
   EXPECT_GT(cache.Run(50'000, [](int i) { return i % 2000; }), 38);
   EXPECT_GT(cache.Run(50'000, [](int i) { return 100'000 + i / 5 + (i % 5) * 40; }), 60);
-  EXPECT_GT(cache.Run(50'000, [](int i) { return i % 2000; }), 25);
+  // A few hundred sampled keys tell less of the change back, and later.
+  EXPECT_GT(cache.Run(50'000, [](int i) { return i % 2000; }), GetParam() == kFewRecords ? 12 : 25);
 }
 
 TEST_P(AdaptivePolicyTest, TheSameReadsEvictTheSame) {
