@@ -7,7 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "libs/async/deadline.h"
 #include "libs/async/suspend.h"
+#include "libs/metrics/registry.h"
 #include "libs/random/random.h"
+#include "libs/redis/collect_stats.h"
 #include "libs/redis/counters.h"
 #include "libs/redis/errors.h"
 #include "libs/redis/router.h"
@@ -34,6 +36,12 @@ absl::Status CheckOptions(const Options& options) {
   if (options.backoff_min <= absl::ZeroDuration() || options.backoff_max < options.backoff_min) {
     return BadOption("backoff_min must be positive and not above backoff_max");
   }
+  if (options.wait_replicas_count < 0) return BadOption("wait_replicas_count must not be negative");
+  // Of the time for a command: one for the WAIT before it, one for its own, and some to spare.
+  if (options.wait_timeout < absl::Milliseconds(1) ||
+      3 * options.wait_timeout > options.command_timeout) {
+    return BadOption("wait_timeout must be 1 ms at least, and a third of command_timeout at most");
+  }
   if (options.max_queued_count < 1 || options.max_queued_bytes < 1) {
     return BadOption("max_queued_count and max_queued_bytes must be positive");
   }
@@ -52,6 +60,16 @@ struct Client::Impl {
   DialSettings dial;
   std::shared_ptr<Counters> counters = std::make_shared<Counters>();
   std::shared_ptr<Router> router;
+  metrics::Registry::Registration figures;
+
+  Stats ReadStats() const {
+    Stats out = counters->Read();
+    for (const Node& node : router->nodes()) {
+      ++out.nodes_count;
+      out.nodes_up_count += node.connection->up() ? 1 : 0;
+    }
+    return out;
+  }
 
   // The deadline counts from here.
   void Stamp(Request& request) const {
@@ -131,6 +149,11 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Deps deps, Options option
                       .url = *std::move(url)};
   impl->router = config.url.mode == Url::Mode::kCluster ? MakeClusterRouter(std::move(config))
                                                         : MakeSingleRouter(std::move(config));
+  if (impl->deps.metrics != nullptr) {
+    impl->figures = impl->deps.metrics->AddCollector([of = impl.get()](metrics::Samples& samples) {
+      CollectStats(of->ReadStats(), of->options.client_name, samples);
+    });
+  }
   impl->router->Start();
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
@@ -138,6 +161,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Deps deps, Options option
 Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Client::~Client() {
+  impl_->figures = {};  // nothing reads them from here on
   struct Closed {
     sync::Mutex mutex;
     sync::CondVar changed;
@@ -200,14 +224,7 @@ std::vector<std::string> Client::NodeAddresses() const {
   return out;
 }
 
-Stats Client::stats() const {
-  Stats out = impl_->counters->Read();
-  for (const Node& node : impl_->router->nodes()) {
-    ++out.nodes_count;
-    out.nodes_up_count += node.connection->up() ? 1 : 0;
-  }
-  return out;
-}
+Stats Client::stats() const { return impl_->ReadStats(); }
 
 std::unique_ptr<Client::Subscription> Client::Subscribe(
     std::vector<std::string> channels,

@@ -18,6 +18,8 @@
 //                server certainly did not run the command, "true" when it may have. The library
 //                never sends a command again whose bytes were sent, unless the server said that it
 //                did not run it (MOVED, ASK, NOSCRIPT, TRYAGAIN).
+//   UNAVAILABLE REDIS_NOT_REPLICATED  a commit (Options.wait_replicas_count) that too few replicas
+//                have: it was made, and may be lost when the primary is; with RetryInfo
 //   RESOURCE_EXHAUSTED REDIS_QUEUE_FULL     more waits than max_queued_count / _bytes
 //   RESOURCE_EXHAUSTED REDIS_OUT_OF_MEMORY  the server's OOM
 //   UNAUTHENTICATED REDIS_UNAUTHENTICATED   NOAUTH, WRONGPASS
@@ -45,6 +47,9 @@
 
 namespace slipstream::random {
 class Random;
+}
+namespace slipstream::metrics {
+class Registry;
 }
 
 namespace slipstream::redis {
@@ -81,6 +86,13 @@ struct Options {
   absl::Duration backoff_min = absl::Milliseconds(20);
   absl::Duration backoff_max = absl::Milliseconds(500);
 
+  // How many replicas must have what a committing script wrote before its caller is answered; 0:
+  // none. A WAIT travels behind the scripts of each write, for all of them, and what comes until it
+  // is answered is the next write. Then, or after wait_timeout, the caller is answered: with
+  // REDIS_NOT_REPLICATED when too few had it in time, though the primary has made the change.
+  int wait_replicas_count = 0;
+  absl::Duration wait_timeout = absl::Milliseconds(200);  // at most a third of command_timeout
+
   // Per connection: commands that wait or are unanswered, and the bytes of their arguments.
   int max_queued_count = 100'000;
   size_t max_queued_bytes = size_t{512} << 20;
@@ -90,6 +102,9 @@ struct Deps {
   Executor executor;
   random::Random& random;  // outlives the client
   logging::Logger logger;
+  // Where the figures of Stats are shown (redis_metrics.h), under Options.client_name; outlives the
+  // client. Null: nowhere.
+  metrics::Registry* metrics = nullptr;
 };
 
 // Since start, all connections together; for gauges: now.
@@ -106,8 +121,9 @@ struct Stats {
   uint64_t reconnects_count = 0;  // connections made after the first one of each node
   uint64_t redirects_count = 0;   // MOVED and ASK that were followed
   uint64_t scripts_loaded_count = 0;
-  int64_t pending_count = 0;  // gauge: queued or unanswered
-  int64_t nodes_count = 0;    // gauge: primaries this client talks to
+  uint64_t not_replicated_count = 0;  // of the errors: commits that too few replicas had in time
+  int64_t pending_count = 0;          // gauge: queued or unanswered
+  int64_t nodes_count = 0;            // gauge: primaries this client talks to
   int64_t nodes_up_count = 0;
   // From the call to the answer, of commands that the server answered; not cumulative.
   std::array<uint64_t, kBucketSeconds.size() + 1> round_trip_buckets = {};

@@ -104,12 +104,14 @@ void Connection::TakeIncoming() {
 }
 
 void Connection::Flush() {
-  if (link_ == nullptr || writing_ || draining_ || (queue_.empty() && retries_.empty())) return;
+  if (link_ == nullptr || writing_ || waiting_ || draining_ || (queue_.empty() && retries_.empty()))
+    return;
   std::string& buffer = link_->write_buffer;
   buffer.clear();
   if (buffer.capacity() > kKeptBufferBytes) buffer.shrink_to_fit();
   size_t commands_count = 0;
   if (Encode(retries_, &commands_count)) Encode(queue_, &commands_count);
+  if (waiting_) AppendWait();
   Counters::Add(config_.counters->writes);
   writing_ = true;
   link_->stream->Write(buffer.data(), buffer.size(),
@@ -131,11 +133,49 @@ bool Connection::Encode(std::deque<Request>& from, size_t* commands_count) {
       pending_.push_back(std::move(asking));
     }
     AppendRequest(buffer, from.front());
+    waiting_ = waiting_ || Commits(from.front());
     pending_.push_back(std::move(from.front()));
     from.pop_front();
     ++*commands_count;
   }
   return true;
+}
+
+bool Connection::Commits(const Request& request) const {
+  return config_.options.wait_replicas_count > 0 && request.script && request.script->commits() &&
+         request.kind == Request::Kind::kEval;
+}
+
+void Connection::AppendWait() {
+  Request wait;
+  wait.kind = Request::Kind::kWait;
+  wait.args = {"WAIT", absl::StrCat(config_.options.wait_replicas_count),
+               absl::StrCat(absl::ToInt64Milliseconds(config_.options.wait_timeout))};
+  wait.deadline = async::After(config_.options.command_timeout);
+  EnsureTimer(wait.deadline);
+  AppendRequest(link_->write_buffer, wait);
+  pending_.push_back(std::move(wait));
+}
+
+void Connection::OnWaited(const Value& value, TimePoint now) {
+  waiting_ = false;
+  const int wanted = config_.options.wait_replicas_count;
+  absl::Status status;
+  if (value.is_error()) {
+    status = FromErrorReply(value.text);
+  } else if (value.integer < wanted) {
+    status = NotReplicated(value.integer, wanted);
+    Counters::Add(config_.counters->not_replicated, committed_.size());
+  }
+  std::vector<Committed> committed = std::exchange(committed_, {});
+  for (Committed& one : committed) {
+    config_.counters->AddRoundTrip(now - one.request.submitted);
+    if (status.ok()) {
+      Finish(std::move(one.request), std::move(one.value));
+    } else {
+      Finish(std::move(one.request), status);
+    }
+  }
 }
 
 void Connection::OnWritten(const LinkPtr& link, error_code error) {
@@ -192,6 +232,8 @@ void Connection::OnReply(Value value, TimePoint now) {
       loading_scripts_.erase(request.script->sha1());
       if (!value.is_error()) Counters::Add(config_.counters->scripts_loaded);
       return;  // a failure shows in the EVALSHA behind it
+    case Request::Kind::kWait:
+      return OnWaited(value, now);
     case Request::Kind::kCommand:
     case Request::Kind::kEval:
       break;
@@ -200,6 +242,10 @@ void Connection::OnReply(Value value, TimePoint now) {
     if (Retry(request, value.text)) return;
     config_.counters->AddRoundTrip(now - request.submitted);
     return Finish(std::move(request), FromErrorReply(value.text));
+  }
+  if (Commits(request)) {
+    committed_.push_back({std::move(request), std::move(value)});
+    return;
   }
   config_.counters->AddRoundTrip(now - request.submitted);
   Finish(std::move(request), std::move(value));

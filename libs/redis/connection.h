@@ -6,6 +6,10 @@
 //   Submit -> incoming_ -> queue_ -> [encoded, written] -> pending_ -> done
 //                            ^ retries_ (NOSCRIPT, in front), later_ (TRYAGAIN, after a pause)
 //
+// With wait_replicas_count a write that has commits ends with a WAIT, and their replies are kept in
+// `committed_` until it is answered. Redis takes nothing from this connection meanwhile, so nothing
+// is sent: the next write is the larger.
+//
 // Replies come in the order of `pending_`. One timer watches the oldest deadline: a request that
 // was not sent is answered alone; one that was sent and not answered costs the connection, since
 // no later reply could be matched.
@@ -90,10 +94,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void TakeIncoming();
   void Flush();
   bool Encode(std::deque<Request>& from, size_t* commands_count);
+  bool Commits(const Request& request) const;
   void OnWritten(const LinkPtr& link, boost::system::error_code error);
   void StartRead(const LinkPtr& link);
   void OnRead(const LinkPtr& link, boost::system::error_code error, size_t bytes_count);
   void OnReply(Value value, TimePoint now);
+  void OnWaited(const Value& value, TimePoint now);
+  void AppendWait();
   bool Retry(Request& request, const std::string& error_text);
   void RetryScript(Request request);
   void RetryLater(Request request);
@@ -132,9 +139,15 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::deque<Request> queue_;
   std::deque<Request> later_;
   std::deque<Request> pending_;
+  struct Committed {
+    Request request;
+    Value value;
+  };
+  std::vector<Committed> committed_;       // not empty only while waiting_
   std::set<std::string> loading_scripts_;  // SHA-1s whose SCRIPT LOAD is under way
   LinkPtr link_;
   bool writing_ = false;
+  bool waiting_ = false;  // a WAIT is among pending_
   bool connecting_ = false;
   bool draining_ = false;  // sends nothing more on this link: it is no primary
   bool retired_ = false;

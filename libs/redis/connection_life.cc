@@ -121,6 +121,10 @@ void Connection::Lose(const std::string& why) {
   loading_scripts_.clear();
   std::deque<Request> lost = std::move(pending_);
   pending_.clear();
+  // Made, but nobody knows where.
+  waiting_ = false;
+  for (Committed& one : committed_) lost.push_front(std::move(one.request));
+  committed_.clear();
   // The server refused to run these: they may be sent again. Scripts are loaded anew.
   std::erase_if(retries_, [](const Request& r) { return !r.done; });
   for (Request& request : retries_) request.script_tries_count = 0;
@@ -258,6 +262,9 @@ void Connection::Close(std::function<void()> closed) {
     self->FinishRetirement();
     std::deque<Request> lost = std::move(self->pending_);
     self->pending_.clear();
+    self->waiting_ = false;
+    for (Committed& one : self->committed_) lost.push_back(std::move(one.request));
+    self->committed_.clear();
     for (Request& request : lost) {
       self->Finish(std::move(request), Unavailable("the client was closed", true));
     }

@@ -24,6 +24,7 @@ Stats Counters::Read() const {
   out.reconnects_count = get(reconnects);
   out.redirects_count = get(redirects);
   out.scripts_loaded_count = get(scripts_loaded);
+  out.not_replicated_count = get(not_replicated);
   out.pending_count = pending.load(std::memory_order_relaxed);
   for (size_t i = 0; i < out.round_trip_buckets.size(); ++i) {
     out.round_trip_buckets[i] = get(round_trip_buckets[i]);

@@ -23,6 +23,7 @@ struct Counters {
   Count reconnects = 0;
   Count redirects = 0;
   Count scripts_loaded = 0;
+  Count not_replicated = 0;
   std::atomic<int64_t> pending = 0;
   std::array<Count, Stats::kBucketSeconds.size() + 1> round_trip_buckets = {};
   Count round_trip_ns = 0;

@@ -65,6 +65,17 @@ absl::Status Unavailable(std::string_view what, bool sent) {
                                 kRetryDelay);
 }
 
+absl::Status NotReplicated(int64_t have, int wanted) {
+  return status::WithRetryAfter(
+      status::Error(
+          absl::StatusCode::kUnavailable, kNotReplicated,
+          absl::StrCat("Redis: the change was made, but in time ", have, " of the ", wanted,
+                       " replicas that must have it had it; look after the replicas, or ask for "
+                       "fewer. Until then a repeated change meets the one that was made"),
+          {{kSent, "true"}}),
+      kRetryDelay);
+}
+
 std::string WhatOf(const absl::Status& status) {
   absl::string_view text = status.message();
   if (status::Reason(status) == kUnavailable) {

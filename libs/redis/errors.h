@@ -4,6 +4,7 @@
 #ifndef LIBS_REDIS_ERRORS_H_
 #define LIBS_REDIS_ERRORS_H_
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 namespace slipstream::redis {
 
 inline constexpr absl::string_view kUnavailable = "REDIS_UNAVAILABLE";
+inline constexpr absl::string_view kNotReplicated = "REDIS_NOT_REPLICATED";
 inline constexpr absl::string_view kQueueFull = "REDIS_QUEUE_FULL";
 inline constexpr absl::string_view kOutOfMemory = "REDIS_OUT_OF_MEMORY";
 inline constexpr absl::string_view kUnauthenticated = "REDIS_UNAUTHENTICATED";
@@ -51,6 +53,9 @@ absl::Status FromErrorReply(std::string_view error_text);
 
 // UNAVAILABLE with a retry delay. `what` is a sentence without a full stop.
 absl::Status Unavailable(std::string_view what, bool sent);
+
+// UNAVAILABLE with a retry delay: a commit that `have` of `wanted` replicas had in time.
+absl::Status NotReplicated(int64_t have, int wanted);
 
 // The `what` of an Unavailable, to be part of another one; any other status's message as it is.
 std::string WhatOf(const absl::Status& status);

@@ -23,6 +23,7 @@ void AppendEval(std::string& out, const Request& request) {
 void AppendRequest(std::string& out, const Request& request) {
   switch (request.kind) {
     case Request::Kind::kCommand:
+    case Request::Kind::kWait:
       return AppendCommand(out, request.args);
     case Request::Kind::kEval:
       return AppendEval(out, request);

@@ -24,6 +24,7 @@ struct Request {
     kEval,
     kLoadScript,  // our own, before an EVALSHA that met NOSCRIPT
     kAsking,      // our own, before a command that was sent here by ASK
+    kWait,        // our own, behind the commits of a write
   };
 
   Kind kind = Kind::kCommand;
@@ -32,7 +33,7 @@ struct Request {
   uint8_t moves_count = 0;         // MOVED, ASK and TRYAGAIN so far
   uint8_t script_tries_count = 0;  // NOSCRIPT so far; from the second on the source travels (EVAL)
   int slot = -1;                   // of a cluster; -1: any node
-  std::vector<std::string> args;   // kCommand: all words; kEval: those after the keys
+  std::vector<std::string> args;   // kCommand, kWait: all words; kEval: those after the keys
   std::vector<std::string> keys;   // kEval
   std::optional<Script> script;    // kEval, kLoadScript
   size_t bytes_count = 0;          // its share of max_queued_bytes
