@@ -3,7 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/task_queue/memory_keys.h"
+#include "services/task_queue/task_keys.h"
 #include "services/task_queue/memory_task_store.h"
 
 namespace slipstream::task_queue {

@@ -5,7 +5,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/task_queue/memory_keys.h"
+#include "services/task_queue/task_keys.h"
 
 namespace slipstream::task_queue {
 

@@ -239,7 +239,8 @@ Async<absl::StatusOr<TaskRecord>> RedisTaskStore::Restart(std::string_view task_
     if (*applied) co_return after.task;
   }
   co_return status::WithRetryAfter(
-      status::Error(absl::StatusCode::kUnavailable, "TASK_BUSY", "try again"),
+      status::Error(absl::StatusCode::kUnavailable, "TASK_BUSY",
+                    "others change the task at the same time; try again"),
       absl::Milliseconds(100));
 }
 

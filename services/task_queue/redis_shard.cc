@@ -9,6 +9,7 @@
 #include "libs/async/suspend.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_scripts.h"
+#include "services/task_queue/task_keys.h"
 
 namespace slipstream::task_queue {
 
@@ -31,10 +32,6 @@ bool HasTimer(const TaskRecord& task) {
 }
 
 }  // namespace
-
-std::string TenantKeyOf(const TaskRecord& task) {
-  return task.tenant.empty() ? "u/" + task.owner : "t/" + task.tenant;
-}
 
 int64_t BucketOf(const TaskRecord& task) {
   const int64_t at = absl::ToUnixMillis(task.expires_at);
@@ -213,7 +210,7 @@ void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks,
 // --- from records to keys
 
 RedisShard::LanePlace RedisShard::PlaceOf(const TaskRecord& task) const {
-  std::string tenant = TenantKeyOf(task);
+  std::string tenant = TenantKeyOf(task.owner, task.tenant);
   std::string lane = absl::StrCat(prefix_, "l:", static_cast<int>(task.priority), ":",
                                   task.task_type, ":", tenant);
   return {std::move(lane), absl::StrCat(prefix_, "r:", task.task_type), std::move(tenant)};
@@ -248,22 +245,12 @@ void RedisShard::RequireUnchanged(const Stored& stored, Changes& changes) const 
 }
 
 std::string RedisShard::RequestKey(const NewTask& task) const {
-  return absl::StrCat(prefix_, "i:", task.owner.size(), ":", task.owner, task.tenant.size(), ":",
-                      task.tenant, task.request_id);
+  return KeyOf("i:", RequestKeyOf(task));
 }
 
 std::string RedisShard::UniqueKey(std::string_view owner, std::string_view tenant,
                                   std::string_view key) const {
-  const auto view = [](std::string_view text) {
-    return absl::string_view(text.data(), text.size());
-  };
-  return absl::StrCat(prefix_, "k:", owner.size(), ":", view(owner), tenant.size(), ":",
-                      view(tenant), view(key));
-}
-
-std::string RedisShard::ConcurrencyKey(const TaskRecord& task) const {
-  const std::string tenant = TenantKeyOf(task);
-  return absl::StrCat(tenant.size(), ":", tenant, task.concurrency_key);
+  return KeyOf("k:", UniqueKeyOf(owner, tenant, key));
 }
 
 Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
@@ -343,7 +330,7 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
 // it lies in the key's own list and comes into its lane when the key is given up.
 
 Async<absl::Status> RedisShard::TakeKey(const Stored& stored, bool front, Changes& changes) {
-  const std::string name = ConcurrencyKey(stored.task);
+  const std::string name = ConcurrencyKeyOf(stored.task);
   const std::string id = redis_codec::PackId(stored.task.task_id);
   const std::string key = Key("c:" + name);
   auto holder = co_await Command({"GET", key});
@@ -368,7 +355,7 @@ Async<absl::Status> RedisShard::TakeKey(const Stored& stored, bool front, Change
 
 Async<absl::Status> RedisShard::GiveKeyUp(const Stored& stored, Changes& changes) {
   constexpr int kMaxStaleCount = 1'000;
-  const std::string name = ConcurrencyKey(stored.task);
+  const std::string name = ConcurrencyKeyOf(stored.task);
   const std::string id = redis_codec::PackId(stored.task.task_id);
   const std::string key = Key("c:" + name), list = Key("cq:" + name);
   auto holder = co_await Command({"GET", key});

@@ -134,7 +134,6 @@ class RedisShard {
   LanePlace PlaceOf(const TaskRecord& task) const;
   SubmitKeys KeysOf(const TaskRecord& task) const;
   void PutInLane(const LanePlace& place, std::string element, bool front, Changes& changes) const;
-  std::string ConcurrencyKey(const TaskRecord& task) const;
   Async<absl::Status> TakeKey(const Stored& task, bool front, Changes& changes);
   Async<absl::Status> GiveKeyUp(const Stored& task, Changes& changes);
   void RunSubmit(std::vector<PlainSubmit> tasks,
@@ -150,8 +149,6 @@ class RedisShard {
   Batcher<PlainSuccess, absl::Status> successes_;
 };
 
-// The key of a tenant in rings and lanes: users without a tenant each count as one.
-std::string TenantKeyOf(const TaskRecord& task);
 // When an ended task is forgotten, in ms, rounded up: tasks of one second share a list.
 int64_t BucketOf(const TaskRecord& task);
 absl::Status UnexpectedReply(std::string_view script);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_scripts.h"
+#include "services/task_queue/task_keys.h"
 
 namespace slipstream::task_queue {
 
@@ -70,8 +71,7 @@ std::string RedisTaskStore::MakeTaskId(std::string uuid, std::string_view owner,
 
 RedisShard& RedisTaskStore::ShardOf(std::string_view owner, std::string_view tenant) const {
   if (shards_.size() == 1) return *shards_[0];
-  const std::string key = tenant.empty() ? absl::StrCat("u/", std::string(owner))
-                                         : absl::StrCat("t/", std::string(tenant));
+  const std::string key = TenantKeyOf(owner, tenant);
   return *shards_[XXH3_64bits(key.data(), key.size()) % shards_.size()];
 }
 

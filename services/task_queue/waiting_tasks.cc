@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "services/task_queue/task_keys.h"
+
 namespace slipstream::task_queue {
 
 namespace {
@@ -19,13 +21,8 @@ int64_t Level(const TaskRecord& task, absl::Duration aging_step, absl::Time now)
 
 }  // namespace
 
-std::string TenantKey(std::string_view owner, std::string_view tenant) {
-  std::string key(tenant.empty() ? "user/" : "tenant/");
-  return key.append(tenant.empty() ? owner : tenant);
-}
-
 void WaitingTasks::Add(const TaskRecord& task, uint64_t order) {
-  const std::string key = TenantKey(task.owner, task.tenant);
+  const std::string key = TenantKeyOf(task.owner, task.tenant);
   auto [it, joined] = tenants_.try_emplace(key);
   if (joined) it->second.pass = virtual_time_ + left_.erase(key);
   Lanes& lanes = it->second.types[task.task_type];
@@ -34,7 +31,7 @@ void WaitingTasks::Add(const TaskRecord& task, uint64_t order) {
 }
 
 void WaitingTasks::Remove(const TaskRecord& task, uint64_t order) {
-  const std::string key = TenantKey(task.owner, task.tenant);
+  const std::string key = TenantKeyOf(task.owner, task.tenant);
   auto tenant = tenants_.find(key);
   if (tenant == tenants_.end()) return;
   auto type = tenant->second.types.find(task.task_type);
@@ -85,7 +82,7 @@ const TaskRecord* WaitingTasks::Best(const Tenant& tenant,
 }
 
 void WaitingTasks::Charge(const TaskRecord& task) {
-  const std::string key = TenantKey(task.owner, task.tenant);
+  const std::string key = TenantKeyOf(task.owner, task.tenant);
   Tenant& tenant = tenants_.at(key);
   if (tenant.pass > virtual_time_) {
     virtual_time_ = tenant.pass;

@@ -31,9 +31,6 @@
 
 namespace slipstream::task_queue {
 
-// Whose turn and whose concurrency key it is: the tenant, or the user without one.
-std::string TenantKey(std::string_view owner, std::string_view tenant);
-
 class WaitingTasks {
  public:
   explicit WaitingTasks(absl::Duration aging_step) : aging_step_(aging_step) {}

@@ -1,13 +1,14 @@
-// Names under which the memory store indexes tasks. Lengths come first, so that no two owners and
-// keys give the same name.
-#ifndef SERVICES_TASK_QUEUE_MEMORY_KEYS_H_
-#define SERVICES_TASK_QUEUE_MEMORY_KEYS_H_
+// Names under which stores find tasks by what a submit said. Lengths come first, so that no two
+// owners and keys give the same name.
+//
+// Thread safety: pure functions.
+#ifndef SERVICES_TASK_QUEUE_TASK_KEYS_H_
+#define SERVICES_TASK_QUEUE_TASK_KEYS_H_
 
 #include <string>
 #include <string_view>
 
 #include "services/task_queue/task.h"
-#include "services/task_queue/waiting_tasks.h"
 
 namespace slipstream::task_queue {
 
@@ -22,11 +23,17 @@ inline std::string RequestKeyOf(const NewTask& task) {
   return UniqueKeyOf(task.owner, task.tenant, task.request_id);
 }
 
+// Whose turn and whose concurrency key it is: the tenant, or the user without one.
+inline std::string TenantKeyOf(std::string_view owner, std::string_view tenant) {
+  std::string key(tenant.empty() ? "u/" : "t/");
+  return key.append(tenant.empty() ? owner : tenant);
+}
+
 inline std::string ConcurrencyKeyOf(const TaskRecord& task) {
-  const std::string tenant = TenantKey(task.owner, task.tenant);
+  const std::string tenant = TenantKeyOf(task.owner, task.tenant);
   return std::to_string(tenant.size()).append(":").append(tenant).append(task.concurrency_key);
 }
 
 }  // namespace slipstream::task_queue
 
-#endif  // SERVICES_TASK_QUEUE_MEMORY_KEYS_H_
+#endif  // SERVICES_TASK_QUEUE_TASK_KEYS_H_
