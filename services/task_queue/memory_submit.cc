@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/task_queue/task_keys.h"
 #include "services/task_queue/memory_task_store.h"
+#include "services/task_queue/task_keys.h"
 
 namespace slipstream::task_queue {
 
@@ -139,6 +139,11 @@ absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, BatchP
   if (plan->holder != nullptr) {
     Entry& holder = *plan->holder;
     out.debounced = task.unique_policy == UniquePolicy::kDebounce;
+    // What it was submitted with is no longer what it is.
+    if (out.debounced && holder.submitted != nullptr) {
+      unstarted_.erase(holder.order);
+      holder.submitted.reset();
+    }
     const absl::Status changed = Change(holder, [&](TaskRecord& held) {
       return out.debounced
                  ? task_state::Debounce(held, task, now)
@@ -154,12 +159,12 @@ absl::StatusOr<Submitted> MemoryTaskStore::SubmitOne(const NewTask& task, BatchP
     }
   }
   if (!out.debounced) {
-    Entry& entry = tasks_[task.task_id];
-    entry.task = task_state::Create(task, now, std::move(plan->waits_for));
+    Entry& entry = Keep(task_state::Create(task, now, std::move(plan->waits_for)));
     entry.task.depends_on = std::move(plan->depends_on);
-    entry.order = next_order_++;
+    if (options_.keeps_submits && task.depends_on.empty()) {
+      entry.submitted = std::make_unique<NewTask>(task);
+    }
     Index(entry);
-    by_owner_[task.owner].emplace(entry.order, &entry);
     out.task = entry.task;
   }
   if (!task.request_id.empty()) {

@@ -3,8 +3,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
-#include "services/task_queue/task_keys.h"
 #include "services/task_queue/memory_task_store.h"
+#include "services/task_queue/task_keys.h"
 
 namespace slipstream::task_queue {
 

@@ -24,8 +24,24 @@ MemoryTaskStore::Entry* MemoryTaskStore::Find(std::string_view task_id) {
 
 // --- indexes and outbox
 
+MemoryTaskStore::Entry& MemoryTaskStore::Keep(TaskRecord task) {
+  Entry& entry = tasks_[task.task_id];
+  tasks_count_.store(static_cast<int64_t>(tasks_.size()), std::memory_order_release);
+  entry.task = std::move(task);
+  entry.task.durable = false;
+  entry.order = next_order_++;
+  by_owner_[entry.task.owner].emplace(entry.order, &entry);
+  return entry;
+}
+
 void MemoryTaskStore::Index(Entry& entry) {
   const TaskRecord& task = entry.task;
+  if (entry.submitted != nullptr) {
+    // From its first start on it has a history that a new submit would not have.
+    const bool started = task.lease_epoch > 0 || task_state::IsFinal(task.status);
+    if (started) entry.submitted.reset();
+    if (!started) unstarted_.emplace(entry.order, &entry);
+  }
   ++by_status_[static_cast<size_t>(task.status)];
   bytes_ += SizeOf(task.args) + SizeOf(task.result);
   switch (task.status) {
@@ -63,6 +79,7 @@ void MemoryTaskStore::Index(Entry& entry) {
 
 void MemoryTaskStore::Unindex(Entry& entry) {
   const TaskRecord& task = entry.task;
+  if (entry.submitted != nullptr) unstarted_.erase(entry.order);
   --by_status_[static_cast<size_t>(task.status)];
   bytes_ -= SizeOf(task.args) + SizeOf(task.result);
   auto depth = depths_.find({task.task_type, task.priority});
@@ -150,6 +167,7 @@ void MemoryTaskStore::Forget(Entry& entry) {
   if (owned->second.empty()) by_owner_.erase(owned);
   const std::string task_id = entry.task.task_id;
   tasks_.erase(task_id);
+  tasks_count_.store(static_cast<int64_t>(tasks_.size()), std::memory_order_release);
 }
 
 void MemoryTaskStore::Announce(Entry& entry, std::string_view type) {

@@ -1,6 +1,10 @@
 // TaskStore in this process's memory: the embedded default, and what Redis is measured against in
 // tests. Everything is lost when the process ends. Bounded by tasks, bytes, request ids and outbox.
 //
+// With keeps_submits it is the part of a FallbackTaskStore that serves while Redis is away: what
+// was submitted stays beside its record until it is started, so that it can be moved
+// (memory_unstarted.cc).
+//
 // Tasks that depend on one that has ended are looked at after it: those it releases at once, up to
 // kMaxReleasedCount a call, the rest and those it cancels in Sweep.
 //
@@ -8,9 +12,11 @@
 #ifndef SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
 #define SERVICES_TASK_QUEUE_MEMORY_TASK_STORE_H_
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -31,6 +37,7 @@ struct MemoryTaskStoreOptions {
   int64_t max_outbox_count = 1'000'000;  // beyond it the oldest are dropped and counted
   absl::Duration aging_step = absl::Seconds(30);
   task_state::RetryPolicy retry;
+  bool keeps_submits = false;  // see above
 };
 
 class MemoryTaskStore final : public TaskStore {
@@ -80,10 +87,37 @@ class MemoryTaskStore final : public TaskStore {
   Async<absl::StatusOr<std::vector<std::pair<std::string, std::string>>>> LoadShared(
       std::string_view kind) override;
 
+  // --- what a FallbackTaskStore asks (memory_unstarted.cc). REQUIRES: keeps_submits.
+
+  // A task as it was submitted: never started, never debounced, of no flow.
+  struct Unstarted {
+    NewTask submitted;
+    TaskRecord task;
+  };
+  // Takes up to so many out of the store, the oldest first. One whose concurrency key runs here
+  // stays, and so does one that others here depend on.
+  std::vector<Unstarted> TakeUnstarted(int max_count);
+  // Puts one back, for good: it is not taken again. `cancelled`: as CANCELLED, with this message.
+  TaskRecord PutBack(TaskRecord task, std::optional<std::string> cancelled, absl::Time now);
+  // Forgets what a submit's request id stands for; its task was taken.
+  void ForgetRequest(const NewTask& task);
+
+  bool empty() const { return tasks_count_.load(std::memory_order_acquire) == 0; }
+  int64_t waiting_count() const;     // PENDING
+  int64_t unfinished_count() const;  // SCHEDULED, PENDING, RUNNING
+  bool Has(std::string_view task_id) const;
+  bool HasRequest(const NewTask& task) const;  // its request id stands for a task that is here
+  // Whether what becomes of the submit depends on a task here: by its request id, its unique key
+  // or what it depends on.
+  bool Concerns(const NewTask& task) const;
+  // These types are paused and no others.
+  void MirrorPaused(const std::vector<std::string>& task_types);
+
  private:
   struct Entry {
     TaskRecord task;
-    uint64_t order = 0;             // of arrival
+    std::unique_ptr<NewTask> submitted;  // keeps_submits, until it can't be moved any more
+    uint64_t order = 0;                  // of arrival
     int64_t progress_sequence = 0;  // its progress in the outbox, which a newer one may replace
   };
   struct Session {
@@ -150,6 +184,8 @@ class MemoryTaskStore final : public TaskStore {
 
   // --- indexes and outbox (memory_task_store.cc)
   Entry* Find(std::string_view task_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool Kept(std::string_view task_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool KeepsRequest(const NewTask& task) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Takes the entry out of every index, lets `change` at the record, puts it back.
   template <class F>
   absl::Status Change(Entry& entry, F change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -160,6 +196,8 @@ class MemoryTaskStore final : public TaskStore {
     if (!was_final && task_state::IsFinal(entry.task.status)) NoteEnd(entry.task);
     return status;
   }
+  // A record that is not here yet.
+  Entry& Keep(TaskRecord task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Index(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Unindex(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Offer(Entry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -187,6 +225,7 @@ class MemoryTaskStore final : public TaskStore {
   const MemoryTaskStoreOptions options_;
   mutable sync::Mutex mu_;
   std::unordered_map<std::string, Entry> tasks_ ABSL_GUARDED_BY(mu_);  // nodes do not move
+  std::atomic<int64_t> tasks_count_{0};                                // size of tasks_
   uint64_t next_order_ ABSL_GUARDED_BY(mu_) = 1;
   int64_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
 
@@ -197,7 +236,9 @@ class MemoryTaskStore final : public TaskStore {
   // Tasks that wait, by what they wait for.
   std::unordered_map<std::string, std::set<std::string>> dependents_ ABSL_GUARDED_BY(mu_);
   std::set<Timer> timers_ ABSL_GUARDED_BY(mu_);
-  std::set<Timer> finished_ ABSL_GUARDED_BY(mu_);  // by the time they ended
+  Arrivals unstarted_ ABSL_GUARDED_BY(mu_);           // those with `submitted`
+  uint64_t last_looked_at_ ABSL_GUARDED_BY(mu_) = 0;  // of unstarted_, by TakeUnstarted
+  std::set<Timer> finished_ ABSL_GUARDED_BY(mu_);     // by the time they ended
   std::unordered_map<std::string, Arrivals> by_owner_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, TaskPriority>, Depth> depths_ ABSL_GUARDED_BY(mu_);
   std::array<int64_t, kTaskStatusCount> by_status_ ABSL_GUARDED_BY(mu_) = {};

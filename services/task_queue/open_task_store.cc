@@ -10,8 +10,10 @@
 #include "libs/async/event.h"
 #include "libs/random/random.h"
 #include "libs/redis/client.h"
+#include "libs/redis/errors.h"
 #include "libs/redis/server_check.h"
 #include "libs/status/status.h"
+#include "services/task_queue/fallback_task_store.h"
 #include "services/task_queue/memory_task_store.h"
 #include "services/task_queue/redis_task_store.h"
 #include "slipstream/config/v1/config.pb.h"
@@ -25,6 +27,14 @@ constexpr absl::Duration kStartPoll = absl::Milliseconds(200);
 task_state::RetryPolicy RetryOf(const config::v1::TaskQueueConfig& config) {
   return {absl::Milliseconds(config.retry_backoff_base_ms()),
           absl::Milliseconds(config.retry_backoff_max_ms())};
+}
+
+MemoryTaskStoreOptions MemoryOf(const config::v1::TaskQueueConfig& config) {
+  MemoryTaskStoreOptions options;
+  options.max_tasks_count = config.max_tasks_count();
+  options.aging_step = absl::Milliseconds(config.aging_step_ms());
+  options.retry = RetryOf(config);
+  return options;
 }
 
 // Waits until Redis answers, and refuses one that would lose tasks.
@@ -59,8 +69,8 @@ absl::StatusOr<std::unique_ptr<TaskStore>> OpenRedis(service::Context& context) 
   options.key_file = config.redis_key_file();
   options.client_name = "slipstream-task-queue";
   const logging::Logger logger = context.logger.With({{"component", "task_queue"}});
-  auto client =
-      redis::Client::Create({context.runtime.executor(), context.random, logger}, options);
+  auto client = redis::Client::Create(
+      {context.runtime.executor(), context.random, logger}, options);
   if (!client.ok()) return client.status();
 
   RedisTaskStoreOptions store_options;
@@ -72,13 +82,23 @@ absl::StatusOr<std::unique_ptr<TaskStore>> OpenRedis(service::Context& context) 
   store_options.server_id = random::Uuid7(context.clock, context.random);
   redis::Client& connected = **client;
   auto store = std::make_unique<RedisTaskStore>(*std::move(client), std::move(store_options));
+  // Also with a fallback: no task may come into a Redis that was not checked.
   std::future<absl::Status> checked =
       boost::asio::co_spawn(context.runtime.executor(),
                             Check(connected, *store, context.clock, logger,
                                   absl::Milliseconds(config.redis_start_timeout_ms())),
                             boost::asio::use_future);
   if (absl::Status status = checked.get(); !status.ok()) return status;
-  return store;
+  if (config.fallback() != config::v1::TaskQueueConfig::MEMORY) return store;
+  logger.Warning("while Redis is away tasks are accepted in memory, at the risk of this process");
+  return std::make_unique<FallbackTaskStore>(
+      std::shared_ptr<TaskStore>(std::move(store)), MemoryOf(config),
+      FallbackOptions{.connected = [&connected] { return connected.connected(); },
+                      .says_away =
+                          [](const absl::Status& status) {
+                            return absl::IsUnavailable(status) &&
+                                   status::Reason(status) == redis::kUnavailable;
+                          }});
 }
 
 }  // namespace
@@ -86,11 +106,7 @@ absl::StatusOr<std::unique_ptr<TaskStore>> OpenRedis(service::Context& context) 
 absl::StatusOr<std::unique_ptr<TaskStore>> OpenTaskStore(service::Context& context) {
   const config::v1::TaskQueueConfig& config = context.config.task_queue();
   if (!config.redis_url().empty()) return OpenRedis(context);
-  MemoryTaskStoreOptions options;
-  options.max_tasks_count = config.max_tasks_count();
-  options.aging_step = absl::Milliseconds(config.aging_step_ms());
-  options.retry = RetryOf(config);
-  return std::make_unique<MemoryTaskStore>(options);
+  return std::make_unique<MemoryTaskStore>(MemoryOf(config));
 }
 
 }  // namespace slipstream::task_queue

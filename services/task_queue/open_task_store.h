@@ -10,9 +10,10 @@
 
 namespace slipstream::task_queue {
 
-// The store that task_queue.redis_url asks for: Redis, or memory when it is empty. Blocks until
-// Redis answers, at most redis_start_timeout_ms. FAILED_PRECONDITION for a Redis that may evict
-// tasks, is too old, or holds tasks in another number of shards.
+// The store that task_queue.redis_url and fallback ask for: Redis, with memory behind it or not, or
+// memory alone when the URL is empty. Blocks until Redis answers, at most redis_start_timeout_ms.
+// FAILED_PRECONDITION for a Redis that may evict tasks, is too old, or holds tasks in another
+// number of shards.
 absl::StatusOr<std::unique_ptr<TaskStore>> OpenTaskStore(service::Context& context);
 
 }  // namespace slipstream::task_queue

@@ -9,6 +9,7 @@
 #include "libs/redis/client.h"
 #include "services/task_queue/contract/named_ids.h"
 #include "services/task_queue/contract/task_store_contract.h"
+#include "services/task_queue/fallback_task_store.h"
 #include "tests/harness/redis_server.h"
 
 namespace slipstream::task_queue {
@@ -72,14 +73,31 @@ std::unique_ptr<TaskStore> OverTlsWithAcl() {
   return Fresh({.url = url, .ca_file = (*server)->ca_file()}, 2);
 }
 
+// As task_queue.fallback puts memory behind it.
+std::unique_ptr<TaskStore> BehindAFallback() {
+  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start());
+  struct WithFallback {
+    explicit WithFallback(const redis::Options& options) : connected(options, 1) {}
+    Connected connected;
+    FallbackTaskStore store{std::shared_ptr<TaskStore>(std::shared_ptr<void>(), &connected.store),
+                            MemoryTaskStoreOptions{}, FallbackOptions{.connected = [this] {
+                              return connected.client->connected();
+                            }}};
+  };
+  auto fallback = std::make_shared<WithFallback>(redis::Options{.url = (*server)->url()});
+  const auto flushed = Await(fallback->connected.client->ForEachPrimary({"FLUSHALL"}));
+  for (const auto& one : flushed) EXPECT_TRUE(one.reply.ok()) << one.reply.status();
+  return std::make_unique<NamedIds>(fallback->store, fallback);
+}
+
 std::string NameOf(const testing::TestParamInfo<MakeStore>& info) {
-  static const char* const names[] = {"OneServer", "Cluster", "TlsAndAcl"};
+  static const char* const names[] = {"OneServer", "Cluster", "TlsAndAcl", "BehindAFallback"};
   return names[info.index];
 }
 
 INSTANTIATE_TEST_SUITE_P(Redis, TaskStoreContract,
                          testing::Values(MakeStore(OnOneServer), MakeStore(OnACluster),
-                                         MakeStore(OverTlsWithAcl)),
+                                         MakeStore(OverTlsWithAcl), MakeStore(BehindAFallback)),
                          NameOf);
 
 }  // namespace

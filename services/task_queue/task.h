@@ -147,6 +147,7 @@ struct TaskRecord {
   int lost_leases_count = 0;  // in a row; bounded, so that a task that kills its workers ends
 
   int64_t version = 0;  // grows with every change; names the change in the outbox
+  bool durable = true;  // false: kept in the memory of one process alone
 };
 
 // What a worker session is given to run.

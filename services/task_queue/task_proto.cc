@@ -90,7 +90,7 @@ void AddWorkers(const std::vector<SessionInfo>& workers, v1::QueueStats* out) {
 
 }  // namespace
 
-void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
+void ToProto(const TaskRecord& task, v1::Task* out) {
   out->set_task_id(task.task_id);
   out->set_task_type(task.task_type);
   out->set_status(static_cast<v1::Task::Status>(task.status));
@@ -123,7 +123,7 @@ void ToProto(const TaskRecord& task, bool durable, v1::Task* out) {
   out->set_owner(task.owner);
   if (!task.tenant.empty()) out->set_tenant(task.tenant);
   out->set_correlation_id(task.correlation_id);
-  out->set_durable(durable);
+  out->set_durable(task.durable);
   for (const std::string& id : task.depends_on) out->add_depends_on(id);
   for (const auto& [key, value] : task.labels) (*out->mutable_labels())[key] = value;
   if (task.usage) {

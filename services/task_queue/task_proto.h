@@ -21,7 +21,7 @@
 namespace slipstream::task_queue {
 
 // Without arguments.
-void ToProto(const TaskRecord& task, bool durable, v1::Task* out);
+void ToProto(const TaskRecord& task, v1::Task* out);
 v1::TaskError ToTaskError(const absl::Status& status);
 void ToProto(const TaskRecord& task, v1::WorkResponse::Assignment* out);
 // Workers and example ids for administrators only. `task_type` empty: all.

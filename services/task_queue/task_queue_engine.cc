@@ -238,10 +238,34 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::Recover(absl::Time now) {
   co_return false;
 }
 
+void TaskQueueEngine::Swept(const SweepResult& swept, absl::Time now) {
+  for (const EndedLease& ended : swept.ended_leases) {
+    deps_.figures.LeaseLost(ended.reason);
+    EndLease(ended);
+  }
+  Changed(swept.changed, now);
+}
+
 Async<absl::StatusOr<bool>> TaskQueueEngine::Tick() {
   const absl::Time now = deps_.clock.Now();
   deps_.sessions.ExpireSessions();
+  bool more = false;
+  if (deps_.store.has_part_here()) {
+    const SweepResult here =
+        co_await deps_.store.SweepHere(now, kMaxSweepCount, deps_.random.NextDouble());
+    Swept(here, now);
+    more = here.more;
+  }
   if (store_away_.load(std::memory_order_acquire)) co_return co_await Recover(now);
+  auto swept = co_await TickStore(now);
+  if (!swept.ok()) {
+    store_away_.store(absl::IsUnavailable(swept.status()), std::memory_order_release);
+    co_return swept;
+  }
+  co_return *swept || more;
+}
+
+Async<absl::StatusOr<bool>> TaskQueueEngine::TickStore(absl::Time now) {
   if (gap_.exchange(false, std::memory_order_acq_rel)) {
     absl::Status checked = co_await deps_.sessions.Recheck();
     if (!checked.ok()) {
@@ -254,15 +278,8 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::Tick() {
   }
   if (now < sweep_after_) co_return false;
   auto swept = co_await deps_.store.Sweep(now, kMaxSweepCount, deps_.random.NextDouble());
-  if (!swept.ok()) {
-    store_away_.store(absl::IsUnavailable(swept.status()), std::memory_order_release);
-    co_return swept.status();
-  }
-  for (const EndedLease& ended : swept->ended_leases) {
-    deps_.figures.LeaseLost(ended.reason);
-    EndLease(ended);
-  }
-  Changed(swept->changed, now);
+  if (!swept.ok()) co_return swept.status();
+  Swept(*swept, now);
   co_return swept->more;
 }
 

@@ -83,7 +83,8 @@ class TaskQueueEngine final : public StoreListener {
   Async<absl::StatusOr<QueueReport>> Report();
 
   // What time alone does; true when there is more to do at once. After the store was away workers
-  // are first given kRecoveryTime to hand in what they hold.
+  // are first given kRecoveryTime to hand in what they hold. UNAVAILABLE while the store is away;
+  // its part here, if it has one, has been swept all the same.
   Async<absl::StatusOr<bool>> Tick();
   // Leaves this server's figures in the store.
   Async<absl::Status> ShareFigures();
@@ -114,6 +115,8 @@ class TaskQueueEngine final : public StoreListener {
   void RefuseFollowers(Batch& batch, bool stored);
   void Settle(std::vector<absl::StatusOr<Submitted>> stored, absl::Time now, Batch& batch);
   Async<absl::StatusOr<bool>> Recover(absl::Time now);
+  Async<absl::StatusOr<bool>> TickStore(absl::Time now);
+  void Swept(const SweepResult& swept, absl::Time now);
   void Changed(std::span<const TaskRecord> tasks, absl::Time now);
   void EndLease(const EndedLease& ended);
 

@@ -32,6 +32,8 @@ inline constexpr metrics::GaugeDef kOldestWait{
     "slipstream_task_queue_oldest_wait_seconds", "Age of the oldest waiting task."};
 inline constexpr metrics::GaugeDef kHeldBytes{
     "slipstream_task_queue_held_bytes", "Arguments and results kept in memory."};
+inline constexpr metrics::GaugeDef kNotDurable{
+    "slipstream_task_queue_not_durable_tasks", "Unfinished tasks that were accepted in memory while Redis was away."};
 inline constexpr metrics::GaugeDef kWorkers{
     "slipstream_task_queue_workers", "Connected worker sessions."};
 inline constexpr metrics::GaugeDef kSlots{

@@ -290,6 +290,7 @@ void TaskQueueModule::Collect(metrics::Samples& samples) {
   const bool waits = oldest != absl::InfiniteFuture();
   samples.Add(kOldestWait, waits ? std::max(0.0, absl::ToDoubleSeconds(clock_.Now() - oldest)) : 0);
   samples.Add(kHeldBytes, static_cast<double>(stats.held_bytes));
+  samples.Add(kNotDurable, static_cast<double>(stats.not_durable_count));
   samples.Add(kOutbox, static_cast<double>(stats.outbox_count));
   samples.Add(kWorkers, sessions_.connected_count());
   samples.Add(kSlots, sessions_.held_count(), {"held"});
@@ -305,7 +306,9 @@ Async<void> TaskQueueModule::WaitUntilIdle(absl::Time deadline) {
     const uint64_t seen = signals_.outbox().version();
     auto stats = co_await store_.Stats();
     const bool delivered = !stats.ok() || stats->outbox_count == 0;
-    const bool idle = sessions_.held_count() == 0;
+    // What a durable store has in memory for now may still come to it.
+    const bool moved = !stats.ok() || stats->not_durable_count == 0;
+    const bool idle = sessions_.held_count() == 0 && moved;
     if (!idle) idle_since = absl::InfiniteFuture();
     if (idle) idle_since = std::min(idle_since, clock_.Now());
     if (stats.ok()) {
@@ -338,8 +341,13 @@ void TaskQueueModule::Stop() {
   scope_.RequestStop();
   signals_.NotifyAll();
   scope_.Close();
-  if (store_.durable()) return;
   sync::MutexLock lock(sample_mu_);
+  if (store_.durable()) {
+    if (sample_.not_durable_count == 0) return;
+    logger_.Error("ended while Redis was away; tasks accepted in memory are lost",
+                  {{"tasks", sample_.not_durable_count}});
+    return;
+  }
   const auto count = [this](TaskStatus status) ABSL_NO_THREAD_SAFETY_ANALYSIS {
     return sample_.by_status[static_cast<size_t>(status)];
   };

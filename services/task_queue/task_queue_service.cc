@@ -47,7 +47,7 @@ Async<absl::Status> TaskQueueService::Submit(rpc::CallContext& call,
   const SubmitSpec spec = FromProto(request);
   auto task = co_await deps_.engine.Submit(caller, spec);
   if (!task.ok()) co_return task.status();
-  ToProto(*task, deps_.durable, response);
+  ToProto(*task, response);
   co_return absl::OkStatus();
 }
 
@@ -76,7 +76,7 @@ Async<absl::Status> TaskQueueService::BulkSubmit(rpc::CallContext& call,
   for (const auto& result : *results) {
     auto* added = response->add_results();
     if (result.ok()) {
-      ToProto(*result, deps_.durable, added->mutable_task());
+      ToProto(*result, added->mutable_task());
       ++accepted;
     } else {
       *added->mutable_error() = ToTaskError(result.status());
@@ -110,7 +110,7 @@ Async<absl::Status> TaskQueueService::Get(rpc::CallContext& call, const v1::GetT
   const Caller caller = CallerOf(call);
   auto task = co_await deps_.engine.Get(caller, request.task_id());
   if (!task.ok()) co_return task.status();
-  ToProto(*task, deps_.durable, response);
+  ToProto(*task, response);
   if (request.include_args()) co_return SetRedactedArgs(*task, response);
   co_return absl::OkStatus();
 }
@@ -131,7 +131,7 @@ Async<absl::Status> TaskQueueService::BulkGet(rpc::CallContext& call,
   std::vector<std::string> task_ids(request.task_ids().begin(), request.task_ids().end());
   auto found = co_await deps_.engine.GetMany(caller, std::move(task_ids));
   if (!found.ok()) co_return found.status();
-  for (const auto& task : found->tasks) ToProto(task, deps_.durable, response->add_tasks());
+  for (const auto& task : found->tasks) ToProto(task, response->add_tasks());
   for (auto& id : found->missing_task_ids) response->add_missing_task_ids(std::move(id));
   co_return absl::OkStatus();
 }
@@ -166,7 +166,7 @@ Async<absl::Status> TaskQueueService::List(rpc::CallContext& call,
   query.after = *std::move(after);
   auto page = co_await deps_.engine.List(caller, std::move(query));
   if (!page.ok()) co_return page.status();
-  for (const auto& task : page->tasks) ToProto(task, deps_.durable, response->add_tasks());
+  for (const auto& task : page->tasks) ToProto(task, response->add_tasks());
   auto next = deps_.page_tokens.Encode(page->next, filter);
   if (!next.ok()) co_return next.status();
   response->set_next_page_token(*std::move(next));
@@ -195,7 +195,7 @@ Async<absl::Status> TaskQueueService::Watch(rpc::CallContext& call,
     if (task->version != sent_version) {
       sent_version = task->version;
       v1::Task message;
-      ToProto(*task, deps_.durable, &message);
+      ToProto(*task, &message);
       if (!co_await out.Write(std::move(message))) co_return absl::CancelledError("gone");
     }
     if (task_state::IsFinal(task->status)) co_return absl::OkStatus();
@@ -229,7 +229,7 @@ grpc::ServerUnaryReactor* TaskQueueService::CancelTask(grpc::CallbackServerConte
                            v1::Task* p) -> Async<absl::Status> {
                       const Caller caller = CallerOf(call);
                       auto task = co_await deps_.engine.Cancel(caller, q.task_id(), q.reason());
-                      if (task.ok()) ToProto(*task, deps_.durable, p);
+                      if (task.ok()) ToProto(*task, p);
                       co_return task.status();
                     });
 }
@@ -242,7 +242,7 @@ grpc::ServerUnaryReactor* TaskQueueService::RestartTask(grpc::CallbackServerCont
                            v1::Task* p) -> Async<absl::Status> {
                       const Caller caller = CallerOf(call);
                       auto task = co_await deps_.engine.Restart(caller, q.task_id());
-                      if (task.ok()) ToProto(*task, deps_.durable, p);
+                      if (task.ok()) ToProto(*task, p);
                       co_return task.status();
                     });
 }

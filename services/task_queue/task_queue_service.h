@@ -27,7 +27,7 @@ class TaskQueueService final : public v1::TaskQueueService::CallbackService {
     WorkerSessions& sessions;
     TaskSignals& signals;
     page_token::PageTokens page_tokens;
-    bool durable;  // what Task.durable says
+    bool durable;  // the store: other servers may share it
   };
   TaskQueueService(Deps deps, rpc::MethodTable methods)
       : deps_(std::move(deps)), rpc_(deps_.dispatcher, std::move(methods)) {

@@ -31,7 +31,7 @@ absl::Status RequestIdReused(std::string_view task_id) {
 
 absl::Status RequestAlreadyDone(std::string_view task_id) {
   const std::string id(task_id);
-  return status::Error(absl::StatusCode::kAlreadyExists, "REQUEST_ALREADY_DONE",
+  return status::Error(absl::StatusCode::kAlreadyExists, kRequestAlreadyDone,
                        absl::StrCat("this request was accepted as task ", id,
                                     ", whose result is no longer kept; use a new request_id "
                                     "to run it again"),

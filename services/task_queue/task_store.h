@@ -7,9 +7,10 @@
 //
 // Thread safety: all methods from any thread, at the same time.
 // Errors: a method's own status is UNAVAILABLE (with a retry delay) when the store is away; what is
-// wrong with one element of a batch is that element's status. NOT_FOUND, reason TASK_NOT_FOUND, for
-// an unknown id; RESOURCE_EXHAUSTED, reason QUEUE_FULL, at the store's bounds; otherwise as
-// task_state.h says.
+// wrong with one element of a batch is that element's status, UNAVAILABLE too when only the part of
+// the store is away that has it: nothing is known of it then, repeat it. NOT_FOUND, reason
+// TASK_NOT_FOUND, for an unknown id; RESOURCE_EXHAUSTED, reason QUEUE_FULL, at the store's bounds;
+// otherwise as task_state.h says.
 #ifndef SERVICES_TASK_QUEUE_TASK_STORE_H_
 #define SERVICES_TASK_QUEUE_TASK_STORE_H_
 
@@ -34,6 +35,7 @@ inline constexpr char kTaskNotFound[] = "TASK_NOT_FOUND";
 inline constexpr char kSessionNotFound[] = "SESSION_NOT_FOUND";
 inline constexpr char kQueueFull[] = "QUEUE_FULL";
 inline constexpr char kRequestIdReused[] = "REQUEST_ID_REUSED";
+inline constexpr char kRequestAlreadyDone[] = "REQUEST_ALREADY_DONE";
 inline constexpr char kUniqueKeyTaken[] = "UNIQUE_KEY_TAKEN";
 inline constexpr char kOutboxTaken[] = "OUTBOX_TAKEN";
 // How long a request id is remembered, whatever becomes of its task.
@@ -176,6 +178,8 @@ struct StoreStats {
   int64_t outbox_count = 0;
   int64_t outbox_dropped_count = 0;
   int64_t held_bytes = 0;
+  // Unfinished tasks of a durable store that are in this process's memory for now.
+  int64_t not_durable_count = 0;
 };
 
 // What other servers of the same store did. Called from any thread; never blocks.
@@ -248,6 +252,12 @@ class TaskStore {
   // results whose time is over. At most `max_count` changes. `jitter` as in task_state::Failure.
   virtual Async<absl::StatusOr<SweepResult>> Sweep(absl::Time now, int max_count,
                                                    double jitter) = 0;
+  // A part of the store may be this process's own, and serve while the rest is away: Sweep leaves
+  // that out, and SweepHere does the same for it alone. It is never UNAVAILABLE.
+  virtual bool has_part_here() const { return false; }
+  virtual Async<SweepResult> SweepHere(absl::Time /*now*/, int /*max_count*/, double /*jitter*/) {
+    co_return SweepResult{};
+  }
   virtual Async<absl::StatusOr<CleanupResult>> Cleanup(const CleanupQuery& query,
                                                        absl::Time now) = 0;
   // Removes tasks; a waiting one is CANCELLED for its owner and for those that depend on it.

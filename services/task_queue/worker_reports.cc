@@ -1,5 +1,7 @@
 // WorkerSessions: what workers report, and leases that end.
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "libs/status/status.h"
 #include "services/task_queue/worker_sessions.h"
@@ -24,21 +26,35 @@ Async<std::vector<absl::Status>> WorkerSessions::Report(std::string session_id,
   // Runs of one kind go to the store together; the order over all of them stays.
   std::vector<absl::Status> results;
   results.reserve(reports.size());
+  absl::Status away;
+  std::set<std::string_view> away_ids;  // tasks of which something is not in: the rest waits too
   for (size_t begin = 0; begin < reports.size();) {
     size_t end = begin + 1;
     while (end < reports.size() && KindOf(reports[end]) == KindOf(reports[begin])) ++end;
-    for (absl::Status& status :
-         co_await ReportRun(session_id, reports.subspan(begin, end - begin))) {
-      results.push_back(std::move(status));
+    const std::span<const WorkerReport> run = reports.subspan(begin, end - begin);
+    std::vector<WorkerReport> rest;
+    for (size_t i = 0; !away_ids.empty() && i < run.size(); ++i) {
+      if (!away_ids.contains(run[i].task_id)) rest.push_back(run[i]);
     }
-    if (absl::IsUnavailable(results.back())) {
-      KeepAlive(session_id, deps_.clock.Now());
-      const absl::Status away = results.back();
+    const std::span<const WorkerReport> asked = away_ids.empty() ? run : rest;
+    std::vector<absl::Status> statuses;
+    if (!asked.empty()) statuses = co_await ReportRun(session_id, asked);
+    for (size_t i = 0, k = 0; i < run.size(); ++i) {
+      const bool waits = asked.size() < run.size() && away_ids.contains(run[i].task_id);
+      results.push_back(waits ? away : std::move(statuses[k++]));
+    }
+    for (size_t i = begin; i < end; ++i) {
+      if (!absl::IsUnavailable(results[i])) continue;
+      away = results[i];
+      away_ids.insert(reports[i].task_id);
+    }
+    if (!away.ok() && !deps_.store.has_part_here()) {
       results.resize(reports.size(), away);
-      co_return results;
+      break;
     }
     begin = end;
   }
+  if (!away.ok()) KeepAlive(session_id, deps_.clock.Now());
   deps_.signals.work().Notify();
   co_return results;
 }
@@ -101,6 +117,7 @@ void WorkerSessions::Settle(const std::string& session_id, std::span<const Worke
     auto it = sessions_.find(session_id);
     for (size_t i = 0; i < run.size(); ++i) {
       Reported& result = results[i];
+      if (absl::IsUnavailable(result.status)) continue;  // it will come again
       if (!result.status.ok()) ++stale;
       if (result.status.ok() && !result.repeated) changed.push_back(std::move(result.task));
       if (it == sessions_.end() || (progress && result.status.ok())) continue;

@@ -22,6 +22,10 @@ constexpr int kMaxArtifactsCount = 32;
 constexpr int kMaxBatchCount = 256;
 // Of one stream: Redis commits one while the next is decoded and one is on its way.
 constexpr int kMaxStoringMessagesCount = 2;
+// Of one stream, of reports that wait aside for a store that is away.
+constexpr int kMaxAsideMessagesCount = 1'000;
+constexpr size_t kMaxAsideBytes = 16 << 20;
+constexpr size_t kReportBytes = 512;  // about, without result
 constexpr int64_t kMaxRetryAfterMs = 86'400'000;
 // Well within TaskQueueEngine's recovery time, so that what workers hold is handed in before the
 // first sweep of a store that is back takes it from them.
@@ -80,6 +84,11 @@ std::optional<WorkerReport> ReportOf(const v1::WorkRequest& request) {
     default:
       return std::nullopt;
   }
+}
+
+size_t BytesOf(const WorkerReport& report) {
+  const auto* success = std::get_if<task_state::Success>(&report.what);
+  return kReportBytes + (success == nullptr ? 0 : static_cast<size_t>(SizeOf(success->result)));
 }
 
 absl::Status CheckReport(const v1::WorkRequest& request, int64_t max_result_bytes) {
@@ -181,7 +190,7 @@ Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
     ended = co_await Handle(with, *request);
     if (!ended.ok()) break;
   }
-  ended.Update(co_await WaitStored(with, 0));
+  ended.Update(co_await WaitStored(with, 0, Aside::kCounted));
   stream->Detach();
   co_await deps_.sessions.Disconnect(welcome->session_id, stream.get());
   co_return ended;
@@ -210,8 +219,11 @@ Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequ
       continue;
     }
     // What came before counts before.
-    absl::Status reported = co_await WaitStored(with, 0);
-    if (reported.ok()) reported = co_await HandleReports(with, std::exchange(reports, {}));
+    absl::Status reported = co_await WaitStored(with, 0, Aside::kLeftOut);
+    if (reported.ok() && !reports.empty()) {
+      StoreMeanwhile(with, std::exchange(reports, {}));
+      reported = co_await WaitStored(with, 0, Aside::kLeftOut);
+    }
     if (!reported.ok()) co_return reported;
     absl::Status handled = co_await HandleOther(with, *message);
     if (!handled.ok()) co_return handled;
@@ -220,19 +232,22 @@ Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequ
     return std::holds_alternative<task_state::Success>(report.what) ||
            std::holds_alternative<task_state::Failure>(report.what);
   });
-  absl::Status stored = co_await WaitStored(with, outcomes ? kMaxStoringMessagesCount - 1 : 0);
+  absl::Status stored =
+      co_await WaitStored(with, outcomes ? kMaxStoringMessagesCount - 1 : 0, Aside::kLeftOut);
   if (!stored.ok()) co_return stored;
-  if (!outcomes) co_return co_await HandleReports(with, std::move(reports));
   StoreMeanwhile(with, std::move(reports));
+  if (!outcomes) co_return co_await WaitStored(with, 0, Aside::kLeftOut);
   co_return absl::OkStatus();
 }
 
-Async<absl::Status> WorkerService::WaitStored(Conversation& with, int messages_count) {
+Async<absl::Status> WorkerService::WaitStored(Conversation& with, int messages_count, Aside aside) {
   for (;;) {
     const uint64_t seen = with.storing->changed.version();
     {
       sync::MutexLock lock(with.storing->mu);
-      if (with.storing->messages_count <= messages_count) co_return with.storing->ended;
+      const int counted =
+          with.storing->messages_count + (aside == Aside::kCounted ? with.storing->aside_count : 0);
+      if (counted <= messages_count) co_return with.storing->ended;
     }
     co_await with.storing->changed.Wait(seen);
   }
@@ -248,14 +263,32 @@ void WorkerService::StoreMeanwhile(Conversation& with, std::vector<WorkerReport>
   async::Start(
       deps_.dispatcher.executor,
       [this, &with, storing = with.storing, reports = std::move(reports)]() mutable -> Async<void> {
-        absl::Status ended = co_await HandleReports(with, std::move(reports));
+        StoredMessage message;
+        absl::Status ended = co_await HandleReports(with, std::move(reports), message);
         {
           sync::MutexLock lock(storing->mu);
-          --storing->messages_count;
+          --(message.aside ? storing->aside_count : storing->messages_count);
+          storing->aside_bytes -= message.bytes;
           storing->ended.Update(std::move(ended));
         }
         storing->changed.Notify();
       });
+}
+
+void WorkerService::PutAside(Storing& storing, StoredMessage& message) {
+  {
+    sync::MutexLock lock(storing.mu);
+    if (storing.aside_count >= kMaxAsideMessagesCount ||
+        storing.aside_bytes + message.bytes > kMaxAsideBytes) {
+      message.bytes = 0;
+      return;  // it is waited for, so nothing more is read
+    }
+    message.aside = true;
+    ++storing.aside_count;
+    --storing.messages_count;
+    storing.aside_bytes += message.bytes;
+  }
+  storing.changed.Notify();
 }
 
 Async<absl::Status> WorkerService::HandleOther(Conversation& with, const v1::WorkRequest& message) {
@@ -269,24 +302,35 @@ Async<absl::Status> WorkerService::HandleOther(Conversation& with, const v1::Wor
 }
 
 Async<absl::Status> WorkerService::HandleReports(Conversation& with,
-                                                 std::vector<WorkerReport> reports) {
-  std::span<const WorkerReport> left(reports);
-  for (int failures_count = 0; !left.empty();) {
+                                                 std::vector<WorkerReport> reports,
+                                                 StoredMessage& message) {
+  for (int failures_count = 0;;) {
     const uint64_t seen = with.ended->version();
-    const auto results = co_await deps_.sessions.Report(with.session_id, left);
+    const auto results = co_await deps_.sessions.Report(with.session_id, reports);
     std::vector<size_t> told;  // progress that was taken needs no answer
-    size_t done = 0;
-    for (; done < results.size() && !absl::IsUnavailable(results[done]); ++done) {
-      const bool progress = std::holds_alternative<ReportedProgress>(left[done].what);
-      if (!progress || !results[done].ok()) told.push_back(done);
+    std::vector<size_t> away;
+    for (size_t i = 0; i < results.size(); ++i) {
+      const bool progress = std::holds_alternative<ReportedProgress>(reports[i].what);
+      const bool is_away = absl::IsUnavailable(results[i]);
+      if (is_away && !progress) away.push_back(i);
+      if (!is_away && (!progress || !results[i].ok())) told.push_back(i);
     }
     with.stream.Send(told.size(), [&](size_t i, v1::WorkResponse* out) {
-      SetAck(left[told[i]].task_id, left[told[i]].epoch, results[told[i]], out);
+      SetAck(reports[told[i]].task_id, reports[told[i]].epoch, results[told[i]], out);
     });
-    left = left.subspan(done);
-    if (left.empty()) break;
+    if (away.empty()) break;
+    failures_count = away.size() < reports.size() ? 1 : failures_count + 1;
+    if (away.size() < reports.size()) {
+      std::vector<WorkerReport> left;
+      for (const size_t i : away) left.push_back(std::move(reports[i]));
+      reports = std::move(left);
+    }
     if (with.call.cancelled()) co_return absl::CancelledError("the worker went away");
-    failures_count = done > 0 ? 1 : failures_count + 1;
+    if (!message.aside) {
+      message.bytes = 0;
+      for (const WorkerReport& report : reports) message.bytes += BytesOf(report);
+      PutAside(*with.storing, message);
+    }
     co_await with.ended->Wait(seen, async::After(task_state::RetryDelay(
                                         failures_count, kStoreAwayRetry, deps_.random.NextDouble(),
                                         absl::ZeroDuration())));

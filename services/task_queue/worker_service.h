@@ -39,13 +39,22 @@ class WorkerService final : public v1::WorkerService::CallbackService {
 
   Async<absl::Status> Serve(rpc::CallContext& call, grpc::CallbackServerContext* context,
                             Requests& in, Responses& out);
-  // Messages of outcomes that are being stored while the next message is read. Outcomes alone: they
-  // are of different tasks, so their order is nothing to anybody.
+  // Messages of reports that are being stored while the next message is read. Several at a time of
+  // outcomes alone: they are of different tasks, so their order is nothing to anybody.
   struct Storing {
     async::Event changed;
     sync::Mutex mu;
     int messages_count ABSL_GUARDED_BY(mu) = 0;
+    // Those that the store could not take at once: they wait for it aside, within bounds, so that
+    // heartbeats and what the store does take are still read.
+    int aside_count ABSL_GUARDED_BY(mu) = 0;
+    size_t aside_bytes ABSL_GUARDED_BY(mu) = 0;
     absl::Status ended ABSL_GUARDED_BY(mu);  // of the first that could not be
+  };
+  // One message of them; the bytes it adds to aside_bytes, once it is there.
+  struct StoredMessage {
+    bool aside = false;
+    size_t bytes = 0;
   };
   // One stream while it lasts.
   struct Conversation {
@@ -57,12 +66,15 @@ class WorkerService final : public v1::WorkerService::CallbackService {
   };
   Async<absl::Status> Handle(Conversation& with, const v1::WorkRequest& request);
   Async<absl::Status> HandleOther(Conversation& with, const v1::WorkRequest& message);
+  enum class Aside { kLeftOut, kCounted };
   // Until no more than so many messages are being stored.
-  Async<absl::Status> WaitStored(Conversation& with, int messages_count);
+  Async<absl::Status> WaitStored(Conversation& with, int messages_count, Aside aside);
   void StoreMeanwhile(Conversation& with, std::vector<WorkerReport> reports);
-  // Until all are stored or the stream ends. While the store is away nothing more is read from this
-  // worker, so that what it can leave here is bounded by a few messages.
-  Async<absl::Status> HandleReports(Conversation& with, std::vector<WorkerReport> reports);
+  // Until all are stored or the stream ends. A progress that the store can't take is dropped: the
+  // next one is newer.
+  Async<absl::Status> HandleReports(Conversation& with, std::vector<WorkerReport> reports,
+                                    StoredMessage& message);
+  static void PutAside(Storing& storing, StoredMessage& message);
 
   const Deps deps_;
   rpc::Endpoint rpc_;

@@ -125,8 +125,8 @@ class WorkerSessions {
   Async<absl::Status> Heartbeat(std::string session_id);
   // Tasks that the worker takes in addition to those it holds.
   void SetFreeSlots(const std::string& session_id, int free_slots);
-  // In order; one result each. UNAVAILABLE: neither this one nor those after it have been handed
-  // in. The reports live until it is done.
+  // In order; one result each. UNAVAILABLE: this one has not been handed in, nor have those of its
+  // task after it; those of other tasks may have been. The reports live until it is done.
   Async<std::vector<absl::Status>> Report(std::string session_id,
                                           std::span<const WorkerReport> reports);
 

@@ -2,57 +2,15 @@
 Redis, and a Redis that would throw tasks away."""
 
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 import unittest
 from pathlib import Path
 
 from main_job_checks import MainJobChecks
-from shared_suite import ApiError, SharedSuite, Suite, main, wait_final
-from suite import SuiteError, pick_ports
-
-
-class Redis:
-    """One redis-server with an AOF, in a folder of its own."""
-
-    def __init__(self, *settings: str):
-        self.folder = Path(tempfile.mkdtemp(prefix="slip-redis-"))
-        self.port = pick_ports(1)[0]
-        self.settings = settings
-        self.process = None
-        self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
-
-    def cli(self, *command: str) -> str:
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *command], capture_output=True,
-                              text=True, timeout=10)
-        return (done.stdout or done.stderr).strip()
-
-    def start(self) -> None:
-        flags = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
-                 "--appendonly", "yes", "--appendfsync", "always", "--save", "", *self.settings]
-        self.process = subprocess.Popen(["redis-server", *flags], stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while self.cli("ping") != "PONG":
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise RuntimeError("redis-server did not start")
-            time.sleep(0.02)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
-        shutil.rmtree(self.folder, ignore_errors=True)
+from shared_suite import ApiError, SharedSuite, Suite, main, until_served, wait_final
+from real_redis import Redis
+from suite import SuiteError
 
 
 REDIS = Redis()
@@ -110,18 +68,6 @@ class SurvivalTest(unittest.TestCase):
         self.assertEqual(wait_final(self.alice, waiting)["status"], "SUCCEEDED")
         again = until_served(self.submit)
         self.assertEqual(wait_final(self.alice, again)["status"], "SUCCEEDED")
-
-
-def until_served(call):
-    """The call's answer once those behind the edge are reached again: it answers 503 until then."""
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            return call()
-        except ApiError as error:
-            if error.status != 503 or time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 class RefusedRedisTest(unittest.TestCase):

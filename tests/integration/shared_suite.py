@@ -3,14 +3,15 @@
     SUITE = SharedSuite(settings={"edge": ["read_timeout_ms: 1000"]})
     setUpModule, tearDownModule = SUITE.start, SUITE.stop
 
-Binaries come from .bazel/bin/services, or from SLIP_BIN_DIR. Nothing here waits by sleeping: tasks
-are awaited on their event stream, processes on their end.
+Binaries come from .bazel/bin/services, or from SLIP_BIN_DIR. Tasks are awaited on their event stream,
+processes on their end; what nobody tells of is asked for again and again, up to a deadline.
 """
 
 import json
 import os
 import sys
 import tempfile
+import time
 import unittest
 import urllib.request
 from pathlib import Path
@@ -107,6 +108,18 @@ def wait_for(client: Client, task_id: str, matches, timeout_s: float = 60) -> di
 
 def wait_final(client: Client, task_id: str, timeout_s: float = 60) -> dict:
     return wait_for(client, task_id, lambda task: task["status"] in FINAL, timeout_s)
+
+
+def until_served(call):
+    """The call's answer once those behind the edge are reached again: it answers 503 until then."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            return call()
+        except ApiError as error:
+            if error.status != 503 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def later(client: Client, **options) -> dict:

@@ -105,7 +105,7 @@ TEST_P(TaskStoreContract, ASweepCancelsDependentsInBoundedSteps) {
   int calls = 0;
   bool more = true;
   for (; more && calls < 20; ++calls) {
-    const SweepResult swept = Await(store_->Sweep(now_, 3, 0.5)).value();
+    const SweepResult swept = Sweep(3);
     EXPECT_LE(swept.changed.size(), 3u);
     more = swept.more;
   }

@@ -31,6 +31,7 @@ class ServerTaskStore final : public TaskStore {
 
   std::atomic<bool> away{false};
   std::atomic<bool> loses_replies{false};
+  std::atomic<bool> loses_replies_of_submits{false};
 
   int calls_while_away() const {
     sync::MutexLock lock(mu_);
@@ -55,7 +56,10 @@ class ServerTaskStore final : public TaskStore {
 
   Async<absl::StatusOr<std::vector<absl::StatusOr<Submitted>>>> SubmitBatch(
       std::span<const NewTask> tasks, bool all_or_nothing, absl::Time now) override {
-    return Call([=, this] { return store().SubmitBatch(tasks, all_or_nothing, now); });
+    auto stored =
+        co_await Call([=, this] { return store().SubmitBatch(tasks, all_or_nothing, now); });
+    if (loses_replies_of_submits) co_return Away();
+    co_return stored;
   }
   Async<absl::Status> OpenSession(SessionLease session, absl::Time now) override {
     return Call([=, this] { return store().OpenSession(session, now); });

@@ -159,10 +159,10 @@ TEST_P(TaskStoreContract, ASweepStopsAtItsBoundAndSaysSo) {
     ASSERT_TRUE(Submit(task).ok());
   }
   now_ += absl::Seconds(1);
-  const SweepResult first = Await(store_->Sweep(now_, 3, 0.5)).value();
+  const SweepResult first = Sweep(3);
   EXPECT_EQ(first.changed.size(), 3u);
   EXPECT_TRUE(first.more);
-  EXPECT_FALSE(Await(store_->Sweep(now_, 3, 0.5)).value().more);
+  EXPECT_FALSE(Sweep(3).more);
 }
 
 TEST_P(TaskStoreContract, PurgeRemovesDeadAndWaitingTasksOfATypeAndTenant) {
