@@ -68,9 +68,11 @@ absl::StatusOr<std::unique_ptr<TaskStore>> OpenRedis(service::Context& context) 
   options.cert_file = config.redis_cert_file();
   options.key_file = config.redis_key_file();
   options.client_name = "slipstream-task-queue";
+  options.wait_replicas_count = config.redis_wait_replicas_count();
+  options.wait_timeout = absl::Milliseconds(config.redis_wait_timeout_ms());
   const logging::Logger logger = context.logger.With({{"component", "task_queue"}});
   auto client = redis::Client::Create(
-      {context.runtime.executor(), context.random, logger}, options);
+      {context.runtime.executor(), context.random, logger, &context.metrics}, options);
   if (!client.ok()) return client.status();
 
   RedisTaskStoreOptions store_options;

@@ -85,6 +85,9 @@ Async<absl::StatusOr<Reported>> RedisTaskStore::ReportOne(LeaseKey lease, Report
   }
   if (absl::IsUnavailable(changed.status())) co_return changed.status();
   if (absl::IsAlreadyExists(changed.status())) {
+    // An empty commit: the one that was made may not have reached the replicas then.
+    auto kept = co_await shard->Apply(Changes());
+    if (!kept.ok()) co_return kept.status();
     out.repeated = true;
     co_return out;
   }

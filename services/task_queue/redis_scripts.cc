@@ -471,15 +471,17 @@ return answer
 
 }  // namespace
 
-#define SLIPSTREAM_SCRIPT(Name)                 \
-  const redis::Script& Name() {                 \
-    static const redis::Script script(k##Name); \
-    return script;                              \
+#define SLIPSTREAM_SCRIPT_THAT(Name, commits)            \
+  const redis::Script& Name() {                          \
+    static const redis::Script script(k##Name, commits); \
+    return script;                                       \
   }
+#define SLIPSTREAM_SCRIPT(Name) SLIPSTREAM_SCRIPT_THAT(Name, false)
+#define SLIPSTREAM_COMMIT(Name) SLIPSTREAM_SCRIPT_THAT(Name, true)
 
-SLIPSTREAM_SCRIPT(Apply)
+SLIPSTREAM_COMMIT(Apply)
+SLIPSTREAM_COMMIT(Succeed)
 SLIPSTREAM_SCRIPT(Reserve)
-SLIPSTREAM_SCRIPT(Succeed)
 SLIPSTREAM_SCRIPT(Sessions)
 SLIPSTREAM_SCRIPT(Due)
 SLIPSTREAM_SCRIPT(Owned)
@@ -489,6 +491,8 @@ SLIPSTREAM_SCRIPT(AckOutbox)
 SLIPSTREAM_SCRIPT(Oldest)
 SLIPSTREAM_SCRIPT(Permits)
 
+#undef SLIPSTREAM_COMMIT
 #undef SLIPSTREAM_SCRIPT
+#undef SLIPSTREAM_SCRIPT_THAT
 
 }  // namespace slipstream::task_queue::redis_scripts

@@ -1,6 +1,9 @@
 // The Lua scripts of the Redis task store. They know nothing of a task's life: what a task becomes
 // is decided by task_state.h in the server; a script only does what must be atomic.
 //
+// Apply and Succeed are commits (redis::Script): what others are told of waits for the replicas
+// that task_queue.redis_wait_replicas_count asks for. A lease does not: losing one costs a run.
+//
 // Every script has one key, KEYS[1]: the shard's prefix with its hash tag. Every other key it
 // touches is that prefix and a suffix, so all of a shard is in one slot of a cluster. Each is
 // bounded by its arguments, none by the length of a queue.
