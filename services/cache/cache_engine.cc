@@ -69,6 +69,7 @@ Async<Found> CacheEngine::Peek(const ScopedKey& key) {
   }
   Found found = Classify(std::move(entry), NowMs());
   found.from_l2 = from_l2;
+  Unpack(absl::MakeSpan(&found, 1));
   co_return found;
 }
 
@@ -173,22 +174,28 @@ absl::Status CacheEngine::RefuseSecrets(const SetItem& item) {
   return secrets_.Check(item.value, item.field, "value");
 }
 
-absl::Status CacheEngine::Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
+absl::Status CacheEngine::Prepare(const SetItem& item, int64_t now_ms, Parts* parts,
                                   WriteRequest* write) {
   if (absl::Status bad = Check(item); !bad.ok()) return bad;
   const auto lifetime = LifetimeOf(item, now_ms);
   if (!lifetime.ok()) return lifetime.status();
   if (absl::Status found = RefuseSecrets(item); !found.ok()) return found;
-  tags->push_back(CallerScopes::NamespaceOf(*item.key));
+  parts->tags.push_back(CallerScopes::NamespaceOf(*item.key));
   for (const auto& tag : item.options->tags()) {
-    tags->push_back(CallerScopes::TagOf(*item.key, tag));
+    parts->tags.push_back(CallerScopes::TagOf(*item.key, tag));
   }
   write->key = item.key;
   write->value = item.value;
+  write->compressed = codec_.Compress(item.value, &parts->packed);
+  if (write->compressed) {
+    write->value = parts->packed;
+    compression_saved_bytes_.fetch_add(
+        static_cast<int64_t>(item.value.size() - parts->packed.size()), std::memory_order_relaxed);
+  }
   write->negative = item.options->negative();
   write->stale_at_ms = lifetime->stale_at_ms;
   write->expires_at_ms = lifetime->expires_at_ms;
-  write->tags = *tags;
+  write->tags = parts->tags;
   write->if_version = item.if_version;
   return absl::OkStatus();
 }
@@ -201,12 +208,12 @@ Async<absl::StatusOr<uint64_t>> CacheEngine::Set(const SetItem& item) {
 Async<std::vector<absl::StatusOr<uint64_t>>> CacheEngine::SetMany(absl::Span<const SetItem> items) {
   const int64_t now_ms = NowMs();
   std::vector<absl::StatusOr<uint64_t>> out(items.size());
-  std::vector<std::vector<ScopedTag>> tags(items.size());
+  std::vector<Parts> parts(items.size());
   std::vector<WriteRequest> writes;
   std::vector<size_t> item_of_write;
   for (size_t i = 0; i < items.size(); ++i) {
     WriteRequest write;
-    if (absl::Status bad = Prepare(items[i], now_ms, &tags[i], &write); !bad.ok()) {
+    if (absl::Status bad = Prepare(items[i], now_ms, &parts[i], &write); !bad.ok()) {
       out[i] = std::move(bad);
       continue;
     }
@@ -249,7 +256,9 @@ Async<LeaseAnswer> CacheEngine::GetOrLease(const ScopedKey& key, absl::Duration 
     FillGuard guard{deps_.store.CurrentOffset(), 0};
     out.found = co_await Peek(key);
     if (out.found.freshness == Found::kFresh) co_return Hit(key, std::move(out));
-    if (out.found.entry != nullptr) guard.seen_version = out.found.entry->version;
+    // What is damaged is overwritten like what has been seen.
+    guard.seen_version =
+        out.found.entry != nullptr ? out.found.entry->version : out.found.damaged_version;
     const absl::Duration now = deps_.clock.Monotonic();
     std::string token = deps_.random.Bytes(kTokenBytes);
     auto answer = leases_.Acquire(key, token, guard, now, now + lease);
@@ -322,9 +331,9 @@ Async<LeaseAnswer> CacheEngine::Compete(const ScopedKey& key, std::string token,
 Async<absl::StatusOr<std::optional<uint64_t>>> CacheEngine::Fill(const SetItem& item,
                                                                  std::string_view token) {
   const int64_t now_ms = NowMs();
-  std::vector<ScopedTag> tags;
+  Parts parts;
   WriteRequest write;
-  if (absl::Status bad = Prepare(item, now_ms, &tags, &write); !bad.ok()) {
+  if (absl::Status bad = Prepare(item, now_ms, &parts, &write); !bad.ok()) {
     // What it computed can't be kept: those who wait need not wait for its lease to end.
     if (status::Reason(bad) == kSecretRefused) co_await Abandon(*item.key, token);
     co_return bad;
@@ -359,6 +368,29 @@ Async<absl::StatusOr<Invalidated>> CacheEngine::Invalidate(Invalidation what) {
   co_return done;
 }
 
+void CacheEngine::Unpack(absl::Span<Found> found) {
+  for (Found& one : found) {
+    if (one.entry == nullptr || !one.entry->compressed) continue;
+    auto plain = std::make_shared<Entry>();
+    plain->bytes.reserve(one.entry->bytes.size() + one.ValueBytes());
+    plain->bytes.append(one.entry->id()).append(one.entry->user_key());
+    if (!codec_.Decompress(one.entry->value(), &plain->bytes)) {
+      damaged_values_count_.fetch_add(1, std::memory_order_relaxed);
+      const uint64_t version = one.entry->version;
+      one = Found();
+      one.damaged_version = version;
+      continue;
+    }
+    plain->id_size = one.entry->id_size;
+    plain->user_key_size = one.entry->user_key_size;
+    plain->version = one.entry->version;
+    plain->stored_at_ms = one.entry->stored_at_ms;
+    plain->stale_at_ms = one.entry->stale_at_ms;
+    plain->expires_at_ms = one.entry->expires_at_ms;
+    one.entry = std::move(plain);
+  }
+}
+
 void CacheEngine::Tick() {
   leases_.Sweep(deps_.clock.Monotonic());
   deps_.store.Sweep(NowMs());
@@ -377,6 +409,8 @@ CacheEngine::Stats CacheEngine::GetStats() const {
   out.fills_refused_count = fills_refused_count_.load(std::memory_order_relaxed);
   out.invalidations_count = invalidations_count_.load(std::memory_order_relaxed);
   out.secrets_refused = secrets_.counts();
+  out.compression_saved_bytes = compression_saved_bytes_.load(std::memory_order_relaxed);
+  out.damaged_values_count = damaged_values_count_.load(std::memory_order_relaxed);
   out.policy = deps_.store.policy();
   return out;
 }

@@ -29,6 +29,7 @@
 #include "services/cache/cache_store.h"
 #include "services/cache/lease_table.h"
 #include "services/cache/secret_refusals.h"
+#include "services/cache/value_codec.h"
 
 namespace slipstream::cache {
 
@@ -52,6 +53,13 @@ struct Found {
   int64_t ttl_left_ms = 0;
   int64_t age_ms = 0;
   bool from_l2 = false;
+  uint64_t damaged_version = 0;  // of a value that Unpack found damaged
+
+  // Of the value as its writer gave it.
+  size_t ValueBytes() const {
+    if (entry == nullptr) return 0;
+    return entry->compressed ? ValueCodec::RawSize(entry->value()) : entry->value().size();
+  }
 };
 
 struct SetItem {
@@ -118,6 +126,10 @@ class CacheEngine final : public StoreListener {
   Async<absl::StatusOr<std::optional<uint64_t>>> Fill(const SetItem& item, std::string_view token);
   Async<void> Abandon(const ScopedKey& key, std::string_view token);
 
+  // Makes values that are kept compressed what their writers gave; a damaged one becomes a miss, and is
+  // counted. The reads above leave it to their caller, who bounds how much of it there may be.
+  void Unpack(absl::Span<Found> found);
+
   // Tags, a namespace or a glob; keys go by Delete.
   Async<absl::StatusOr<Invalidated>> Invalidate(Invalidation what);
   WatchLog& watch_log() { return deps_.store.watch_log(); }
@@ -139,6 +151,8 @@ class CacheEngine final : public StoreListener {
     int64_t fills_refused_count = 0;
     int64_t invalidations_count = 0;
     SecretRefusals::Counts secrets_refused{};
+    int64_t compression_saved_bytes = 0;
+    int64_t damaged_values_count = 0;
     std::string_view policy;
   };
   Stats GetStats() const;
@@ -152,6 +166,7 @@ class CacheEngine final : public StoreListener {
   // The entry as of now, uncounted.
   static Found Classify(EntryRef entry, int64_t now_ms);
   void CountReads(absl::Span<const ScopedKey> keys, absl::Span<const Found> found);
+  // Unpacked.
   Async<Found> Peek(const ScopedKey& key);
   LeaseAnswer Hit(const ScopedKey& key, LeaseAnswer answer);
   // With the local lease in hand: asks the store, and answers what it means for the caller.
@@ -160,9 +175,13 @@ class CacheEngine final : public StoreListener {
   absl::StatusOr<Lifetime> LifetimeOf(const SetItem& item, int64_t now_ms);
   absl::Status Check(const SetItem& item) const;
   absl::Status RefuseSecrets(const SetItem& item);
-  // Checks, and fills in `write` and the tags that it points to.
-  absl::Status Prepare(const SetItem& item, int64_t now_ms, std::vector<ScopedTag>* tags,
-                       WriteRequest* write);
+  // What a write points to.
+  struct Parts {
+    std::vector<ScopedTag> tags;
+    std::string packed;
+  };
+  // Checks, and fills in `write` and the parts that it points to.
+  absl::Status Prepare(const SetItem& item, int64_t now_ms, Parts* parts, WriteRequest* write);
 
   const Deps deps_;
   const EngineOptions options_;
@@ -170,6 +189,9 @@ class CacheEngine final : public StoreListener {
   CacheStats stats_;
   LeaseTable leases_;
   SecretRefusals secrets_;
+  const ValueCodec codec_;
+  std::atomic<int64_t> compression_saved_bytes_{0};
+  std::atomic<int64_t> damaged_values_count_{0};
   std::atomic<int64_t> leases_granted_count_{0};
   std::atomic<int64_t> fills_refused_count_{0};
   std::atomic<int64_t> invalidations_count_{0};

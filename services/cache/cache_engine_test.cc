@@ -388,5 +388,41 @@ TEST_F(CacheEngineTest, ASecretFilledUnderALeaseEndsTheLease) {
   EXPECT_EQ(Lease(key).result, LeaseAnswer::kLeased) << "the next one computes at once";
 }
 
+TEST_F(CacheEngineTest, LargeValuesAreKeptCompressedAndComeBackWhole) {
+  const ScopedKey key = Key("k");
+  const std::string text(100'000, 'x');
+  ASSERT_TRUE(Set(key, text).ok());
+  Found found = Find(key);
+  EXPECT_TRUE(found.entry->compressed);
+  EXPECT_EQ(found.ValueBytes(), text.size());
+  EXPECT_LT(engine_.GetStats().held.total.bytes, 10'000) << "the weight is what is kept";
+  EXPECT_GT(engine_.GetStats().compression_saved_bytes, 90'000);
+  const Found packed = found;
+  engine_.Unpack(absl::MakeSpan(&found, 1));
+  EXPECT_EQ(found.entry->value(), text);
+  EXPECT_EQ(found.entry->user_key(), "k");
+  EXPECT_EQ(found.entry->version, packed.entry->version);
+  const ScopedKey filled = Key("filled");
+  ASSERT_TRUE(Fill(filled, text, Lease(filled).token).ok());
+  EXPECT_EQ(Lease(filled).found.entry->value(), text);
+}
+
+TEST_F(CacheEngineTest, ADamagedValueIsAMissAndComputedAnew) {
+  const ScopedKey key = Key("k");
+  WriteRequest write{.key = &key, .value = "not a frame", .compressed = true};
+  write.stale_at_ms = write.expires_at_ms = absl::ToUnixMillis(clock_.Now()) + 1000;
+  WriteResult result;
+  Await(store_.Write(absl::MakeConstSpan(&write, 1), absl::ToUnixMillis(clock_.Now()),
+                     absl::MakeSpan(&result, 1)));
+  Found found = Find(key);
+  engine_.Unpack(absl::MakeSpan(&found, 1));
+  EXPECT_EQ(found.freshness, Found::kMiss);
+  EXPECT_GE(engine_.GetStats().damaged_values_count, 1);
+  const LeaseAnswer lease = Lease(key);
+  ASSERT_EQ(lease.result, LeaseAnswer::kLeased);
+  EXPECT_TRUE((*Fill(key, "anew", lease.token)).has_value());
+  EXPECT_EQ(Get(key), "HIT anew");
+}
+
 }  // namespace
 }  // namespace slipstream::cache

@@ -58,6 +58,13 @@ inline constexpr metrics::GaugeDef kNodes{"slipstream_cache_nodes",
 inline constexpr metrics::CounterDef kFences{
     "slipstream_cache_fences_total", "How often this node had to empty itself and join anew."};
 
+inline constexpr metrics::CounterDef kCompressionSaved{
+    "slipstream_cache_compression_saved_bytes_total",
+    "Bytes of values that compression kept from being stored."};
+inline constexpr metrics::CounterDef kDamagedValues{
+    "slipstream_cache_damaged_values_total",
+    "Reads that missed because the stored value was damaged."};
+
 // Reads the engine's figures at each scrape, so that a call pays for counting once.
 // `engine` outlives the registration.
 metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,

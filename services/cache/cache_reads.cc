@@ -124,6 +124,7 @@ bool CacheReads::GetNow(rpc::CallContext& call, const grpc::ByteBuffer& request,
   }
   Found found;
   if (!engine_.GetNow(**key, &found)) return false;
+  engine_.Unpack(absl::MakeSpan(&found, 1));
   PutOne(found, answer);
   return true;
 }
@@ -132,7 +133,8 @@ Async<absl::Status> CacheReads::Get(rpc::CallContext& call, const grpc::ByteBuff
                                     grpc::ByteBuffer* answer) {
   const GetKey key(call, request);
   if (!(*key).ok()) co_return (*key).status();
-  const Found found = co_await engine_.Get(**key);
+  Found found = co_await engine_.Get(**key);
+  engine_.Unpack(absl::MakeSpan(&found, 1));
   PutOne(found, answer);
   co_return absl::OkStatus();
 }
@@ -146,7 +148,7 @@ bool CacheReads::GetManyNow(rpc::CallContext& call, const grpc::ByteBuffer& requ
   }
   std::vector<Found> found(asked.keys().size());
   if (!engine_.GetManyNow(asked.keys(), absl::MakeSpan(found))) return false;
-  *status = Answer(found, answer);
+  *status = Answer(absl::MakeSpan(found), answer);
   return true;
 }
 
@@ -156,19 +158,27 @@ Async<absl::Status> CacheReads::GetMany(rpc::CallContext& call, const grpc::Byte
   if (!asked.status().ok()) co_return asked.status();
   std::vector<Found> found(asked.keys().size());
   co_await engine_.GetMany(asked.keys(), absl::MakeSpan(found));
-  co_return Answer(found, answer);
+  co_return Answer(absl::MakeSpan(found), answer);
 }
 
-absl::Status CacheReads::Answer(absl::Span<const Found> found, grpc::ByteBuffer* answer) const {
+absl::Status CacheReads::Answer(absl::Span<Found> found, grpc::ByteBuffer* answer) const {
+  // Before anything is decompressed: small entries can hold far more than an answer may.
+  size_t values_bytes = 0;
+  for (const Found& one : found) values_bytes += one.ValueBytes();
+  if (absl::Status large = CheckSize(values_bytes); !large.ok()) return large;
+  engine_.Unpack(found);
   const size_t bytes = wire::GetManyResponseBytes(found);
-  if (static_cast<int64_t>(bytes) > max_response_bytes_) {
-    return status::Error(
-        absl::StatusCode::kResourceExhausted, "RESPONSE_TOO_LARGE",
-        absl::StrCat("the values have ", bytes, " bytes together, an answer holds ",
-                     max_response_bytes_, "; ask for fewer keys at once"));
-  }
+  if (absl::Status large = CheckSize(bytes); !large.ok()) return large;
   Put(bytes, [&](char* at) { wire::WriteGetManyResponse(found, at); }, answer);
   return absl::OkStatus();
+}
+
+absl::Status CacheReads::CheckSize(size_t bytes) const {
+  if (static_cast<int64_t>(bytes) <= max_response_bytes_) return absl::OkStatus();
+  return status::Error(
+      absl::StatusCode::kResourceExhausted, "RESPONSE_TOO_LARGE",
+      absl::StrCat("the values have ", bytes, " bytes together, an answer holds ",
+                   max_response_bytes_, "; ask for fewer keys at once"));
 }
 
 }  // namespace slipstream::cache

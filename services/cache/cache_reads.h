@@ -34,7 +34,8 @@ class CacheReads {
                               grpc::ByteBuffer* answer);
 
  private:
-  absl::Status Answer(absl::Span<const Found> found, grpc::ByteBuffer* answer) const;
+  absl::Status Answer(absl::Span<Found> found, grpc::ByteBuffer* answer) const;
+  absl::Status CheckSize(size_t bytes) const;
 
   CacheEngine& engine_;
   const int64_t max_response_bytes_;

@@ -41,6 +41,7 @@ struct Entry {
   uint32_t id_size = 0;
   uint32_t user_key_size = 0;
   bool negative = false;
+  bool compressed = false;  // value() is a frame of ValueCodec
   uint64_t version = 0;
   int64_t stored_at_ms = 0;
   int64_t stale_at_ms = 0;    // never later than the end
@@ -66,6 +67,7 @@ struct WriteRequest {
   const ScopedKey* key = nullptr;
   std::string_view value;
   bool negative = false;
+  bool compressed = false;  // `value` is a frame of ValueCodec
   int64_t stale_at_ms = 0;
   int64_t expires_at_ms = 0;
   absl::Span<const ScopedTag> tags;         // the namespace's own among them

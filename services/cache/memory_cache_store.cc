@@ -162,6 +162,7 @@ WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const 
   node->id_size = static_cast<uint32_t>(key.id().size());
   node->user_key_size = static_cast<uint32_t>(key.user_key().size());
   node->negative = write.negative;
+  node->compressed = write.compressed;
   node->stored_at_ms = copy != nullptr ? copy->stored_at_ms : now_ms;
   node->stale_at_ms = write.stale_at_ms;
   node->expires_at_ms = write.expires_at_ms;

@@ -141,6 +141,7 @@ void RedisCacheStore::Copy(const ScopedKey& key, const RedisEntry& entry, Offset
   write.key = &key;
   write.value = entry.value;
   write.negative = entry.negative;
+  write.compressed = entry.compressed;
   write.stale_at_ms = entry.stale_at_ms;
   write.expires_at_ms = entry.expires_at_ms;
   write.fill = FillGuard{as_of, 0};
@@ -225,6 +226,7 @@ bool RedisCacheStore::TakeSetReply(const WriteRequest& write, const RedisLink::R
     entry.stale_at_ms = write.stale_at_ms;
     entry.expires_at_ms = write.expires_at_ms;
     entry.negative = write.negative;
+    entry.compressed = write.compressed;
     entry.slots = life.slots.Of(write.tags);
     entry.value = write.value;
     Copy(key, entry, *copy_from);

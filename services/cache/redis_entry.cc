@@ -12,6 +12,7 @@ constexpr size_t kNumberDigits = 16;
 constexpr size_t kSlotDigits = 5;
 constexpr char kNegative = 'n';
 constexpr char kPlain = '-';
+constexpr char kCompressed = 'z';
 
 // Takes digits from the front; false when there are none.
 template <class Number>
@@ -37,7 +38,7 @@ std::string EncodeBody(const WriteRequest& write, int64_t now_ms) {
   std::string out;
   out.reserve(2 * kNumberDigits + 1 + kSlotDigits + key.user_key().size() + write.value.size());
   absl::StrAppendFormat(&out, "%016d%016d", now_ms, write.stale_at_ms);
-  out += write.negative ? kNegative : kPlain;
+  out += write.negative ? kNegative : write.compressed ? kCompressed : kPlain;
   absl::StrAppendFormat(&out, "%05d", key.user_key().size());
   out.append(key.user_key()).append(write.value);
   return out;
@@ -64,6 +65,7 @@ std::optional<RedisEntry> DecodeEntry(std::string_view bytes) {
     return std::nullopt;
   }
   out.negative = bytes[0] == kNegative;
+  out.compressed = bytes[0] == kCompressed;
   bytes.remove_prefix(1);
   if (!Take(bytes, kSlotDigits, &key_size) || key_size > bytes.size()) return std::nullopt;
   out.user_key = bytes.substr(0, key_size);
@@ -78,6 +80,7 @@ EntryRef EntryOf(const RedisEntry& entry, std::string_view id) {
   out->id_size = static_cast<uint32_t>(id.size());
   out->user_key_size = static_cast<uint32_t>(entry.user_key.size());
   out->negative = entry.negative;
+  out->compressed = entry.compressed;
   out->version = entry.version;
   out->stored_at_ms = entry.stored_at_ms;
   out->stale_at_ms = entry.stale_at_ms;

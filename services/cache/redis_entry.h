@@ -41,6 +41,7 @@ struct RedisEntry {
   int64_t stale_at_ms = 0;
   int64_t expires_at_ms = 0;
   bool negative = false;
+  bool compressed = false;
   TagSlots::Slots slots;
   std::string_view user_key;
   std::string_view value;  // a part of it when the bytes were cut

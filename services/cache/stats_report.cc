@@ -132,6 +132,8 @@ void Report(const CacheEngine::Stats& stats, std::string_view space, v1::CacheSt
   int64_t secrets_refused = 0;
   for (const int64_t count : stats.secrets_refused) secrets_refused += count;
   out->set_secrets_refused_count(secrets_refused);
+  out->set_compression_saved_bytes(stats.compression_saved_bytes);
+  out->set_damaged_values_count(stats.damaged_values_count);
   out->set_policy(std::string(stats.policy));
 }
 
@@ -159,6 +161,8 @@ metrics::Registry::Registration AddCacheMetrics(metrics::Registry& registry,
     out.Add(kLeasesGranted, value(stats.leases_granted_count));
     out.Add(kLeases, value(stats.leases_count));
     out.Add(kFillsRefused, value(stats.fills_refused_count));
+    out.Add(kCompressionSaved, value(stats.compression_saved_bytes));
+    out.Add(kDamagedValues, value(stats.damaged_values_count));
     for (size_t i = 0; i < secrets::kKindCount; ++i) {
       out.Add(kSecretsRefused, value(stats.secrets_refused[i]), {secrets::kKindNames[i]});
     }
