@@ -55,12 +55,15 @@ RolePermissions DefaultRolePermissions() {
                                          "budget.read",     "schedule.read",
                                          "schedule.write",  "webhook.read",
                                          "webhook.write"};
+  std::vector<std::string> tenant_admin = user;
+  tenant_admin.push_back("cache.write_tenant");
   return {{kRoleUser, user},
-          {kRoleTenantAdmin, user},
+          {kRoleTenantAdmin, tenant_admin},
           {kRoleAdmin, {"*"}},
           {kRoleService,
            {"artifacts.read", "artifacts.work", "artifacts.write", kPermissionActAs, "budget.read",
-            "cache.read", "cache.write", "database_optimizer.read", "database_optimizer.service",
+            "cache.read", "cache.write", "cache.write_shared", "cache.write_tenant",
+            "database_optimizer.read", "database_optimizer.service",
             "monitoring.read", "monitoring.service", "notifications.attach",
             "notifications.broadcast", "notifications.publish", "notifications.subscribe",
             "tasks.cancel", "tasks.read", "tasks.submit", "tasks.work"}}};

@@ -248,13 +248,31 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const KeyParts& key, FieldPath field
   return out;
 }
 
-std::vector<std::string> CallerScopes::AllScopes() const {
-  std::vector<std::string> out{MakeScope(kPublic, {})};
-  for (const auto& role : principal_.roles) {
-    if (role.size() <= kMaxRoleBytes) out.push_back(MakeScope(kRole, role));
+absl::StatusOr<ScopedKey> CallerScopes::KeyToWrite(const v1::CacheKey& key, FieldPath field) const {
+  const bool tenant = key.scope() == v1::CacheKey::TENANT;
+  const bool shared = key.scope() == v1::CacheKey::PUBLIC || key.scope() == v1::CacheKey::ROLE;
+  if ((tenant && !rights_.tenant) || (shared && !rights_.shared)) {
+    const std::string permission = tenant ? kPermissionWriteTenant : kPermissionWriteShared;
+    return status::Error(absl::StatusCode::kPermissionDenied, "SHARED_WRITE_DENIED",
+                         absl::StrCat("entries that others read are written with the permission ",
+                                      permission, "; use scope USER"),
+                         {{"permission", permission}, {"field", field.At("scope")}});
+  }
+  return Key(key, field);
+}
+
+std::vector<std::string> CallerScopes::Scopes(WriteRights rights) const {
+  std::vector<std::string> out;
+  if (rights.shared) {
+    out.push_back(MakeScope(kPublic, {}));
+    for (const auto& role : principal_.roles) {
+      if (role.size() <= kMaxRoleBytes) out.push_back(MakeScope(kRole, role));
+    }
   }
   if (!principal_.user.empty()) out.push_back(MakeScope(kUser, principal_.user));
-  if (!principal_.tenant.empty()) out.push_back(MakeScope(kTenant, principal_.tenant));
+  if (rights.tenant && !principal_.tenant.empty()) {
+    out.push_back(MakeScope(kTenant, principal_.tenant));
+  }
   return out;
 }
 
@@ -266,7 +284,7 @@ absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space
     return status::FieldError("tag.tag", "must be 1-128 bytes");
   }
   std::vector<ScopedTag> out;
-  for (const auto& scope : AllScopes())
+  for (const auto& scope : Scopes(rights_))
     out.push_back(ScopedTag(TagId(kTagKind, scope, space, tag)));
   return out;
 }
@@ -274,7 +292,7 @@ absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Tags(std::string_view space
 absl::StatusOr<std::vector<ScopedTag>> CallerScopes::Namespace(std::string_view space) const {
   if (absl::Status bad = CheckNamespace(space, [] { return "namespace"; }); !bad.ok()) return bad;
   std::vector<ScopedTag> out;
-  for (const auto& scope : AllScopes())
+  for (const auto& scope : Scopes(rights_))
     out.push_back(ScopedTag(TagId(kNamespaceKind, scope, space)));
   return out;
 }
@@ -285,7 +303,7 @@ absl::StatusOr<EntryFilter> CallerScopes::Matching(std::string_view glob) const 
     return status::FieldError("glob", compiled.status().message());
   }
   EntryFilter out(*std::move(compiled));
-  out.scopes_ = AllScopes();
+  out.scopes_ = Scopes(rights_);
   return out;
 }
 

@@ -9,7 +9,7 @@
 // IsKeyId).
 //
 // Thread safety: immutable values. Errors: INVALID_ARGUMENT (reason INVALID_FIELD, names the
-// field), PERMISSION_DENIED (ROLE_NOT_HELD), FAILED_PRECONDITION (NO_TENANT, NO_USER).
+// field), PERMISSION_DENIED (ROLE_NOT_HELD, SHARED_WRITE_DENIED), FAILED_PRECONDITION (NO_TENANT, NO_USER).
 #ifndef SERVICES_CACHE_CACHE_KEY_H_
 #define SERVICES_CACHE_CACHE_KEY_H_
 
@@ -30,6 +30,10 @@ namespace slipstream::cache {
 using Type = v1::CacheKey::Type;
 
 inline constexpr size_t kTypeCount = v1::CacheKey::Type_ARRAYSIZE;  // the unspecified one included
+// To write what others read: see WriteRights.
+inline constexpr char kPermissionWriteShared[] = "cache.write_shared";
+inline constexpr char kPermissionWriteTenant[] = "cache.write_tenant";
+
 inline constexpr size_t kMaxKeyBytes = 4096;
 inline constexpr size_t kMaxNamespaceBytes = 64;
 inline constexpr size_t kMaxRoleBytes = 64;
@@ -139,10 +143,18 @@ class EntryFilter {
   std::vector<std::string> scopes_;
 };
 
+// Which entries beside its own user's a caller may write and make invalid. Who may not could otherwise
+// put words into what others read.
+struct WriteRights {
+  bool shared = false;  // PUBLIC, and ROLE for roles that it has
+  bool tenant = false;  // TENANT, for its own
+};
+
 class CallerScopes {
  public:
-  // `principal` outlives it.
-  explicit CallerScopes(const auth::Principal& principal) : principal_(principal) {}
+  // `principal` outlives it. `rights` limit KeyToWrite, Tags, Namespace and Matching.
+  explicit CallerScopes(const auth::Principal& principal, WriteRights rights = {true, true})
+      : principal_(principal), rights_(rights) {}
 
   // The answer holds a view of `key`.
   absl::StatusOr<ScopedKey> Key(const KeyParts& key, FieldPath field = {}) const;
@@ -151,11 +163,15 @@ class CallerScopes {
   }
   absl::StatusOr<ScopedKey> Key(v1::CacheKey&& key, FieldPath field = {}) const = delete;
 
-  // The tag in each of the caller's scopes.
+  // The same for a write. Errors also: PERMISSION_DENIED (SHARED_WRITE_DENIED).
+  absl::StatusOr<ScopedKey> KeyToWrite(const v1::CacheKey& key, FieldPath field = {}) const;
+  absl::StatusOr<ScopedKey> KeyToWrite(v1::CacheKey&& key, FieldPath field = {}) const = delete;
+
+  // The tag in each of the scopes that the caller may write.
   absl::StatusOr<std::vector<ScopedTag>> Tags(std::string_view space, std::string_view tag) const;
-  // The namespace in each of the caller's scopes.
+  // The namespace in each of them.
   absl::StatusOr<std::vector<ScopedTag>> Namespace(std::string_view space) const;
-  // What of the caller's scopes matches.
+  // What of them matches.
   absl::StatusOr<EntryFilter> Matching(std::string_view glob) const;
 
   // Every scope: for Clear, whose permission is the administrators'.
@@ -165,13 +181,15 @@ class CallerScopes {
   static ScopedTag TagOf(const ScopedKey& key, std::string_view tag);
   static ScopedTag NamespaceOf(const ScopedKey& key);
 
-  // Every scope of the caller, as IdParts and TagParts show them.
-  std::vector<std::string> AllScopes() const;
+  // Every scope that the caller may read, as IdParts and TagParts show them.
+  std::vector<std::string> AllScopes() const { return Scopes({true, true}); }
 
  private:
+  std::vector<std::string> Scopes(WriteRights rights) const;
   absl::StatusOr<std::string> ScopeOf(const KeyParts& key, FieldPath field) const;
 
   const auth::Principal& principal_;
+  const WriteRights rights_;
 };
 
 }  // namespace slipstream::cache

@@ -40,6 +40,7 @@ CacheServiceOptions ServiceOptionsOf(service::Context& context) {
   CacheServiceOptions out;
   const int64_t message_bytes = context.config.rpc().max_message_bytes();
   out.max_response_bytes = message_bytes - message_bytes / kMessageRoomShare;
+  out.permissions = &context.permissions;
   return out;
 }
 

@@ -78,9 +78,18 @@ class CacheService::Adapter final : public Methods {
         rpc_(dispatcher, *rpc::MethodTable::ForService("slipstream.cache.v1.CacheService")) {}
 
  private:
+  CallerScopes Writer(const rpc::CallContext& call) const {
+    WriteRights rights;
+    if (options_.permissions != nullptr) {
+      rights.shared = options_.permissions->Allows(call.principal(), kPermissionWriteShared);
+      rights.tenant = options_.permissions->Allows(call.principal(), kPermissionWriteTenant);
+    }
+    return CallerScopes(call.principal(), rights);
+  }
+
   Async<absl::Status> HandleSet(rpc::CallContext& call, const v1::SetRequest& q,
                                 v1::SetResponse* p) {
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
+    const auto key = Writer(call).KeyToWrite(q.key(), kKeyField);
     if (!key.ok()) co_return key.status();
     const SetItem item = ItemOf(q, *key, {});
     const auto version = co_await engine_.Set(item);
@@ -91,7 +100,7 @@ class CacheService::Adapter final : public Methods {
 
   Async<absl::Status> HandleDelete(rpc::CallContext& call, const v1::DeleteRequest& q,
                                    v1::DeleteResponse* p) {
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
+    const auto key = Writer(call).KeyToWrite(q.key(), kKeyField);
     if (!key.ok()) co_return key.status();
     const auto erased = co_await engine_.Delete(*key);
     if (!erased.ok()) co_return erased.status();
@@ -107,10 +116,10 @@ class CacheService::Adapter final : public Methods {
     if (bytes > kMaxBatchBytes) {
       co_return status::FieldError("entries", "the values must be at most 4 MiB together");
     }
-    const CallerScopes scopes(call.principal());
+    const CallerScopes scopes = Writer(call);
     std::vector<absl::StatusOr<ScopedKey>> keys;
     for (int i = 0; i < q.entries_size(); ++i) {
-      keys.push_back(scopes.Key(q.entries(i).key(), {"entries", i, "key"}));
+      keys.push_back(scopes.KeyToWrite(q.entries(i).key(), {"entries", i, "key"}));
     }
     std::vector<SetItem> items;
     for (int i = 0; i < q.entries_size(); ++i) {
@@ -139,7 +148,7 @@ class CacheService::Adapter final : public Methods {
     if (q.lease_ms() != 0 && (q.lease_ms() < kMinLeaseMs || q.lease_ms() > kMaxLeaseMs)) {
       co_return status::FieldError("lease_ms", "must be 100-300000, or 0 for 10000");
     }
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
+    const auto key = Writer(call).KeyToWrite(q.key(), kKeyField);
     if (!key.ok()) co_return key.status();
     if (absl::Status found = engine_.RefuseSecretKey(*key, kKeyField); !found.ok()) co_return found;
     const absl::Duration lease =
@@ -166,7 +175,7 @@ class CacheService::Adapter final : public Methods {
 
   Async<absl::Status> HandleFill(rpc::CallContext& call, const v1::FillRequest& q,
                                  v1::FillResponse* p) {
-    const auto key = CallerScopes(call.principal()).Key(q.key(), kKeyField);
+    const auto key = Writer(call).KeyToWrite(q.key(), kKeyField);
     if (!key.ok()) co_return key.status();
     if (q.lease_token().empty() || q.lease_token().size() > 64) {
       co_return status::FieldError("lease_token", "must be the token that came with the lease");
@@ -185,10 +194,10 @@ class CacheService::Adapter final : public Methods {
 
   Async<absl::Status> HandleInvalidate(rpc::CallContext& call, const v1::InvalidateRequest& q,
                                        v1::InvalidateResponse* p) {
-    const CallerScopes scopes(call.principal());
+    const CallerScopes scopes = Writer(call);
     absl::StatusOr<Invalidated> done;
     if (q.target_case() == v1::InvalidateRequest::kKey) {
-      const auto key = scopes.Key(q.key(), kKeyField);
+      const auto key = scopes.KeyToWrite(q.key(), kKeyField);
       if (!key.ok()) co_return key.status();
       const auto erased = co_await engine_.Delete(*key);
       if (!erased.ok()) co_return erased.status();

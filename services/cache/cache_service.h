@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "libs/async/async.h"
+#include "libs/auth/permissions.h"
 #include "libs/rpc/dispatcher.h"
 #include "services/cache/cache_engine.h"
 
@@ -21,6 +22,8 @@ namespace slipstream::cache {
 struct CacheServiceOptions {
   // Values of one GetMany together; what is left of a message is for the rest of the answer.
   int64_t max_response_bytes = (int64_t{4} << 20) - (64 << 10);
+  // Says who may write entries that others read; outlives the service. Null: nobody.
+  const auth::PermissionMap* permissions = nullptr;
 };
 
 class CacheService {

@@ -45,6 +45,8 @@ class TestAuthStage final : public rpc::Stage {
     return audited_;
   }
 
+  const auth::PermissionMap& permissions() const { return permissions_; }
+
  private:
   const auth::PermissionMap permissions_ = *auth::PermissionMap::Create();
   sync::Mutex mutex_;
@@ -67,7 +69,8 @@ class CacheServiceTest : public testing::Test {
     chain_ = std::make_unique<rpc::Chain>(std::move(stages));
     dispatcher_ =
         std::make_unique<rpc::Dispatcher>(rpc::Dispatcher{*chain_, runtime_.executor(), clock_});
-    service_ = std::make_unique<CacheService>(engine_, *dispatcher_, CacheServiceOptions());
+    service_ = std::make_unique<CacheService>(
+        engine_, *dispatcher_, CacheServiceOptions{.permissions = &auth_->permissions()});
     server_ = std::make_unique<rpc::Server>(rpc::ServerOptions{});
     server_->AddService(service_->grpc());
     EXPECT_TRUE(server_->Start().ok());
@@ -176,7 +179,7 @@ TEST_F(CacheServiceTest, TheTokenDecidesWhoseEntryItIs) {
   v1::GetResponse response;
   EXPECT_EQ(Call(&v1::CacheService::Stub::Get, request, &response).code(),
             absl::StatusCode::kPermissionDenied);
-  ASSERT_TRUE(Set(Key("k", v1::CacheKey::TENANT), "acme's", bob).ok());
+  ASSERT_TRUE(Set(Key("k", v1::CacheKey::TENANT), "acme's", {"carol", "tenant_admin"}).ok());
   EXPECT_EQ(Get(Key("k", v1::CacheKey::TENANT)), "HIT acme's");
   EXPECT_EQ(Get(Key("k", v1::CacheKey::TENANT), {"eve", "user", "umbrella"}), "MISS ");
 }

@@ -43,7 +43,7 @@ std::vector<std::unique_ptr<rpc::Stage>> Stages() {
 
 struct CacheServer::Parts {
   Parts(cache::CacheEngine& engine, const Executor& executor, const clock::Clock& clock)
-      : dispatcher{chain, executor, clock}, service(engine, dispatcher, {}) {
+      : dispatcher{chain, executor, clock}, service(engine, dispatcher, {.permissions = &permissions}) {
     server.AddService(service.grpc());
     started = server.Start().ok();
     server.SetServing(true);
@@ -53,6 +53,7 @@ struct CacheServer::Parts {
         channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(60));
   }
 
+  const auth::PermissionMap permissions = *auth::PermissionMap::Create();
   rpc::Chain chain{Stages()};
   rpc::Dispatcher dispatcher;
   cache::CacheService service;
