@@ -61,12 +61,27 @@ RolePermissions DefaultRolePermissions() {
           {kRoleTenantAdmin, tenant_admin},
           {kRoleAdmin, {"*"}},
           {kRoleService,
-           {"artifacts.read", "artifacts.work", "artifacts.write", kPermissionActAs, "budget.read",
-            "cache.read", "cache.write", "cache.write_shared", "cache.write_tenant",
-            "database_optimizer.read", "database_optimizer.service",
-            "monitoring.read", "monitoring.service", "notifications.attach",
-            "notifications.broadcast", "notifications.publish", "notifications.subscribe",
-            "tasks.cancel", "tasks.read", "tasks.submit", "tasks.work"}}};
+           {"artifacts.read",
+            "artifacts.work",
+            "artifacts.write",
+            kPermissionActAs,
+            "budget.read",
+            "cache.read",
+            "cache.write",
+            "cache.write_shared",
+            "cache.write_tenant",
+            "database_optimizer.read",
+            "database_optimizer.service",
+            "monitoring.read",
+            "monitoring.service",
+            "notifications.attach",
+            "notifications.broadcast",
+            "notifications.publish",
+            "notifications.subscribe",
+            "tasks.cancel",
+            "tasks.read",
+            "tasks.submit",
+            "tasks.work"}}};
 }
 
 RolePermissions DefaultsWith(const RolePermissions& overrides) {

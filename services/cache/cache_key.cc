@@ -243,9 +243,15 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const KeyParts& key, FieldPath field
   out.id_ += key.space;
   AppendKey(key.key, &out.id_);
   out.hash_ = ScopedKey::HashOf(out.id_);
+  out.owner_ = Owner();
   out.type_ = static_cast<Type>(key.type);
   out.user_key_ = key.key;
   return out;
+}
+
+uint64_t CallerScopes::Owner() const {
+  const bool tenant = !principal_.tenant.empty();
+  return absl::HashOf(tenant, tenant ? principal_.tenant : principal_.user) | 1;
 }
 
 absl::StatusOr<ScopedKey> CallerScopes::KeyToWrite(const v1::CacheKey& key, FieldPath field) const {

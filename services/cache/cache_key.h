@@ -9,7 +9,8 @@
 // IsKeyId).
 //
 // Thread safety: immutable values. Errors: INVALID_ARGUMENT (reason INVALID_FIELD, names the
-// field), PERMISSION_DENIED (ROLE_NOT_HELD, SHARED_WRITE_DENIED), FAILED_PRECONDITION (NO_TENANT, NO_USER).
+// field), PERMISSION_DENIED (ROLE_NOT_HELD, SHARED_WRITE_DENIED), FAILED_PRECONDITION (NO_TENANT,
+// NO_USER).
 #ifndef SERVICES_CACHE_CACHE_KEY_H_
 #define SERVICES_CACHE_CACHE_KEY_H_
 
@@ -74,6 +75,9 @@ class ScopedKey {
   static size_t HashOf(std::string_view id);
   Type type() const { return type_; }
   std::string_view space() const { return std::string_view(id_).substr(space_begin_, space_size_); }
+  // Whose quota an entry stored under it counts to: the caller's tenant, or the caller's user when
+  // there is none, whatever the scope. A hash; not 0.
+  uint64_t owner() const { return owner_; }
   // The caller's own bytes; a view into the request it was made from, which must outlive it.
   std::string_view user_key() const { return user_key_; }
 
@@ -83,6 +87,7 @@ class ScopedKey {
   std::string id_;
   std::string_view user_key_;
   size_t hash_ = 0;
+  uint64_t owner_ = 0;
   Type type_ = v1::CacheKey::TYPE_UNSPECIFIED;
   uint16_t space_begin_ = 0;
   uint16_t space_size_ = 0;
@@ -143,8 +148,8 @@ class EntryFilter {
   std::vector<std::string> scopes_;
 };
 
-// Which entries beside its own user's a caller may write and make invalid. Who may not could otherwise
-// put words into what others read.
+// Which entries beside its own user's a caller may write and make invalid. Who may not could
+// otherwise put words into what others read.
 struct WriteRights {
   bool shared = false;  // PUBLIC, and ROLE for roles that it has
   bool tenant = false;  // TENANT, for its own
@@ -187,6 +192,8 @@ class CallerScopes {
  private:
   std::vector<std::string> Scopes(WriteRights rights) const;
   absl::StatusOr<std::string> ScopeOf(const KeyParts& key, FieldPath field) const;
+
+  uint64_t Owner() const;
 
   const auth::Principal& principal_;
   const WriteRights rights_;

@@ -85,8 +85,8 @@ struct WriteResult {
   absl::Status error;     // of kFailed: nothing is promised, it may have been stored
 };
 
-enum class EvictionCause { kCapacity, kExpired, kInvalidated, kFenced };
-inline constexpr size_t kEvictionCauseCount = 4;
+enum class EvictionCause { kCapacity, kExpired, kInvalidated, kFenced, kQuota };
+inline constexpr size_t kEvictionCauseCount = 5;
 
 // How an invalidation became true everywhere.
 struct Invalidated {

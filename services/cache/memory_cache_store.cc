@@ -30,7 +30,7 @@ constexpr int kCallsPerSweep = 8;
 
 }  // namespace
 
-struct MemoryCacheStore::Node : EntryLink, Entry {
+struct MemoryCacheStore::Node : EntryLink, OwnedLink, Entry {
   Offset born = 0;
   int64_t kept_until_ms = 0;               // not above expires_at_ms
   absl::InlinedVector<uint32_t, 2> slots;  // of its tags in epochs_
@@ -59,13 +59,21 @@ struct MemoryCacheStore::Shard {
   using NamespaceName = std::string;
 
   // `share_bytes` of the whole, of which a part is the shadows'.
-  explicit Shard(int64_t share_bytes)
+  Shard(int64_t share_bytes, TenantBytes& tenants)
       : max_bytes(share_bytes - share_bytes / kShadowsPart),
+        tenant_bytes(tenants),
         policy({.max_bytes = max_bytes,
                 .max_records_count = static_cast<size_t>(share_bytes / kShadowsPart) /
                                      AdaptivePolicy::kBytesPerRecord}) {}
 
-  void Account(const Node& node, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  void Account(Node& node, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    if (tenant_bytes.enabled() && node.owner != 0) {
+      tenant_bytes.Add(node.owner, sign * int64_t{node.weight_bytes});
+      if (sign > 0)
+        owned.Add(&node);
+      else
+        owned.Remove(&node);
+    }
     const IdParts parts = ParseId(node.id());
     auto add = [&](StoreUsage::Held& held) {
       held.bytes += sign * int64_t{node.weight_bytes};
@@ -79,7 +87,7 @@ struct MemoryCacheStore::Shard {
   }
 
   // The policy no longer has it.
-  void Forget(const Node& node, EvictionCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+  void Forget(Node& node, EvictionCause cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     Account(node, -1);
     version_floor = std::max(version_floor, node.version);
     ++evictions[static_cast<size_t>(cause)];
@@ -115,8 +123,19 @@ struct MemoryCacheStore::Shard {
     }
   }
 
+  // Until the owner is within its quota, or has no more here than `spared`.
+  void KeepToQuota(uint64_t owner, const Node* spared) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    while (tenant_bytes.IsOver(owner)) {
+      Node* oldest = static_cast<Node*>(owned.Oldest(owner));
+      if (oldest == nullptr || oldest == spared) return;
+      Remove(table.find(Lookup{oldest->id(), oldest->hash}), EvictionCause::kQuota);
+    }
+  }
+
   mutable sync::Mutex mutex;
   const int64_t max_bytes;
+  TenantBytes& tenant_bytes;  // of all shards
+  OwnedEntries owned ABSL_GUARDED_BY(mutex);
   Table table ABSL_GUARDED_BY(mutex);
   AdaptivePolicy policy ABSL_GUARDED_BY(mutex);
   // At least the version of everything that was removed: a key that comes back goes on above it,
@@ -127,12 +146,13 @@ struct MemoryCacheStore::Shard {
   std::array<uint64_t, kEvictionCauseCount> evictions ABSL_GUARDED_BY(mutex){};
 };
 
-MemoryCacheStore::MemoryCacheStore(const Options& options) : options_(options) {
+MemoryCacheStore::MemoryCacheStore(const Options& options)
+    : options_(options), tenant_bytes_(options.quota_bytes) {
   const int64_t fitting =
       options.max_bytes / (kLargestPerShard * std::max<int64_t>(options.max_value_bytes, 1));
   const auto count = std::clamp<int64_t>(fitting, 1, kMaxShardsCount);
   for (int64_t i = 0; i < count; ++i) {
-    shards_.push_back(std::make_unique<Shard>(options.max_bytes / count));
+    shards_.push_back(std::make_unique<Shard>(options.max_bytes / count, tenant_bytes_));
   }
 }
 
@@ -155,6 +175,27 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
 
 WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const uint32_t> slots,
                                     int64_t now_ms, const Copy* copy) {
+  Shard& shard = ShardOf(write.key->hash());
+  const WriteResult result = WriteIn(shard, write, slots, now_ms, copy);
+  const uint64_t owner = write.key->owner();
+  if (tenant_bytes_.enabled() && tenant_bytes_.IsOver(owner)) {
+    KeepToQuota(owner, (write.key->hash() >> 48) % shards_.size());
+  }
+  return result;
+}
+
+void MemoryCacheStore::KeepToQuota(uint64_t owner, size_t first) {
+  // The other shards in turn; the one that was written to comes last, with what was written.
+  for (size_t i = 1; i <= shards_.size() && tenant_bytes_.IsOver(owner); ++i) {
+    Shard& shard = *shards_[(first + i) % shards_.size()];
+    sync::MutexLock lock(shard.mutex);
+    shard.KeepToQuota(owner, nullptr);
+  }
+}
+
+WriteResult MemoryCacheStore::WriteIn(Shard& shard, const WriteRequest& write,
+                                      absl::Span<const uint32_t> slots, int64_t now_ms,
+                                      const Copy* copy) {
   const ScopedKey& key = *write.key;
   auto node = std::make_shared<Node>();
   node->bytes.reserve(key.id().size() + key.user_key().size() + write.value.size());
@@ -168,12 +209,12 @@ WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const 
   node->expires_at_ms = write.expires_at_ms;
   node->kept_until_ms = copy != nullptr ? copy->kept_until_ms : write.expires_at_ms;
   node->hash = key.hash();
+  node->owner = key.owner();
   node->slots.assign(slots.begin(), slots.end());
   node->weight_bytes =
       static_cast<uint32_t>(node->bytes.capacity() + sizeof(Node) + kBookkeepingBytes +
                             (node->slots.size() > 2 ? node->slots.capacity() * 4 : 0));
 
-  Shard& shard = ShardOf(key.hash());
   Shard::NodePtr replaced;  // freed after the lock is released
   sync::MutexLock lock(shard.mutex);
   // Within the lock, so that a delete or invalidation that ended before this write is seen by it.
@@ -210,8 +251,10 @@ WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const 
     shard.policy.Insert(node.get());
   }
   const uint64_t version = node->version;
+  const Node* stored = node.get();
   shard.table.insert(std::move(node));
   shard.MakeRoom();
+  if (tenant_bytes_.enabled()) shard.KeepToQuota(key.owner(), stored);
   return {WriteResult::kStored, version, present != 0};
 }
 

@@ -12,6 +12,7 @@
 
 #include "services/cache/cache_store.h"
 #include "services/cache/epoch_table.h"
+#include "services/cache/tenant_quota.h"
 
 namespace slipstream::cache {
 
@@ -24,6 +25,9 @@ class MemoryCacheStore final {
     // Largest value that must fit: bounds the number of shards, so that a shard holds at least
     // fifteen.
     int64_t max_value_bytes = int64_t{1} << 20;
+    // What one owner (ScopedKey::owner) may hold of them; 0: all of it. Over it, the owner's own
+    // oldest entries give way, never another's.
+    int64_t quota_bytes = 0;
   };
   static constexpr int kMaxShardsCount = 64;
 
@@ -78,8 +82,13 @@ class MemoryCacheStore final {
   struct Shard;
   // Shards use the high bits of the hash, the tables inside them the low ones.
   Shard& ShardOf(size_t hash) const { return *shards_[(hash >> 48) % shards_.size()]; }
+  WriteResult WriteIn(Shard& shard, const WriteRequest& write, absl::Span<const uint32_t> slots,
+                      int64_t now_ms, const Copy* copy);
+  // `first`, where the write was, has nothing else of the owner's to give.
+  void KeepToQuota(uint64_t owner, size_t first);
 
   const Options options_;
+  TenantBytes tenant_bytes_;
   EpochTable epochs_;      // of tags and namespaces; its counter is the store's offset
   EpochTable key_epochs_;  // of deletes; only fills look at it
   std::atomic<Offset> fills_refused_before_{0};

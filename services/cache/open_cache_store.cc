@@ -61,7 +61,10 @@ absl::StatusOr<std::unique_ptr<CacheStore>> OpenRedis(service::Context& context,
 
 absl::StatusOr<std::unique_ptr<CacheStore>> OpenCacheStore(service::Context& context) {
   const config::v1::CacheConfig& config = context.config.cache();
-  const MemoryCacheStore::Options memory{config.l1_max_bytes(), config.max_value_bytes()};
+  const int64_t percent = config.tenant_quota_percent();
+  const MemoryCacheStore::Options memory{.max_bytes = config.l1_max_bytes(),
+                                         .max_value_bytes = config.max_value_bytes(),
+                                         .quota_bytes = config.l1_max_bytes() / 100 * percent};
   if (!config.redis_url().empty()) return OpenRedis(context, memory);
   return std::make_unique<LocalCacheStore>(
       memory, context.random.Next64(),

@@ -14,9 +14,9 @@ namespace {
 
 constexpr v1::CacheStats::EvictionCause kCauses[kEvictionCauseCount] = {
     v1::CacheStats::CAPACITY, v1::CacheStats::EXPIRED, v1::CacheStats::INVALIDATED,
-    v1::CacheStats::FENCED};
+    v1::CacheStats::FENCED, v1::CacheStats::QUOTA};
 constexpr std::string_view kCauseLabels[kEvictionCauseCount] = {"capacity", "expired",
-                                                                "invalidated", "fenced"};
+                                                                "invalidated", "fenced", "quota"};
 
 Counters Sum(const TypeCounters& types) {
   Counters out;

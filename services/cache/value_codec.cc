@@ -14,8 +14,8 @@ namespace {
 // The fastest: a Set waits for it.
 constexpr int kLevel = 1;
 
-// Contexts at rest, each of some hundred KB; as many are made as calls have been at work at once, and
-// kept up to this.
+// Contexts at rest, each of some hundred KB; as many are made as calls have been at work at once,
+// and kept up to this.
 constexpr size_t kMaxIdleContextsCount = 16;
 
 struct FreeContext {
@@ -67,8 +67,8 @@ bool ValueCodec::Compress(std::string_view value, std::string* packed) const {
   }
   // No more room than what is worth it: zstd gives up when it does not fit.
   packed->resize(value.size() - value.size() / kMinSavedDivisor);
-  const size_t size = ZSTD_compress2(context.get(), packed->data(), packed->size(), value.data(),
-                                     value.size());
+  const size_t size =
+      ZSTD_compress2(context.get(), packed->data(), packed->size(), value.data(), value.size());
   contexts_->compress.Give(std::move(context));
   if (ZSTD_isError(size)) return false;
   packed->resize(size);

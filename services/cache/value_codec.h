@@ -1,5 +1,5 @@
-// Values as they are kept: compressed by zstd (RFC 8878) when that saves enough. The frame tells the
-// value's own size and carries a checksum, so that damage is noticed and never served.
+// Values as they are kept: compressed by zstd (RFC 8878) when that saves enough. The frame tells
+// the value's own size and carries a checksum, so that damage is noticed and never served.
 //
 // Thread safety: all methods, from any thread; contexts are reused, one per call that is at work.
 #ifndef SERVICES_CACHE_VALUE_CODEC_H_

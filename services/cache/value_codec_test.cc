@@ -10,7 +10,8 @@ namespace {
 
 std::string Text(size_t size) {
   std::string out;
-  for (int i = 0; out.size() < size; ++i) out += "{\"id\":" + std::to_string(i * 7919) + ",\"name\":\"shoe\"},";
+  for (int i = 0; out.size() < size; ++i)
+    out += "{\"id\":" + std::to_string(i * 7919) + ",\"name\":\"shoe\"},";
   out.resize(size);
   return out;
 }

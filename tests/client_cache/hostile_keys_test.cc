@@ -1,5 +1,5 @@
-// No key, whatever its bytes, reads or writes what belongs to another scope; and what is wrong with a
-// request is said by a clear error.
+// No key, whatever its bytes, reads or writes what belongs to another scope; and what is wrong with
+// a request is said by a clear error.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <string>
@@ -57,12 +57,53 @@ class HostileKeysTest : public testing::Test {
 // What could join, cut, hide or match parts of an entry's name.
 std::vector<std::string> HostileKeys() {
   using std::string_literals::operator""s;
-  std::vector<std::string> out = {
-      "k", "*", "?", "[a-z]", "**", "k*", "\\k", "../k", "..", "/", "//", "shop/api_response/k",
-      "/shop/api_response/k", "bob/k", "user:bob/k", "u:bob:k", "alice\0bob"s, "\0"s, "\0k"s, "k\0"s,
-      "bob\0k"s, "u\0\3bob"s, "r\0\5admin"s, "\x01", "\x7f", "\xff\xff", "\xc0\x80", "k\xcc\x81",
-      "\xe2\x80\xae" "bok", "\xef\xbb\xbfk", "K", "k ", " k", "k\n", "k\r\nDEL x", "k;FLUSHALL", "{k}",
-      "k}", "$1", "%00", "%2e%2e%2f", "k'--", "<k>", "__proto__", "role=admin", "scope=USER&user=bob"};
+  std::vector<std::string> out = {"k",
+                                  "*",
+                                  "?",
+                                  "[a-z]",
+                                  "**",
+                                  "k*",
+                                  "\\k",
+                                  "../k",
+                                  "..",
+                                  "/",
+                                  "//",
+                                  "shop/api_response/k",
+                                  "/shop/api_response/k",
+                                  "bob/k",
+                                  "user:bob/k",
+                                  "u:bob:k",
+                                  "alice\0bob"s,
+                                  "\0"s,
+                                  "\0k"s,
+                                  "k\0"s,
+                                  "bob\0k"s,
+                                  "u\0\3bob"s,
+                                  "r\0\5admin"s,
+                                  "\x01",
+                                  "\x7f",
+                                  "\xff\xff",
+                                  "\xc0\x80",
+                                  "k\xcc\x81",
+                                  "\xe2\x80\xae"
+                                  "bok",
+                                  "\xef\xbb\xbfk",
+                                  "K",
+                                  "k ",
+                                  " k",
+                                  "k\n",
+                                  "k\r\nDEL x",
+                                  "k;FLUSHALL",
+                                  "{k}",
+                                  "k}",
+                                  "$1",
+                                  "%00",
+                                  "%2e%2e%2f",
+                                  "k'--",
+                                  "<k>",
+                                  "__proto__",
+                                  "role=admin",
+                                  "scope=USER&user=bob"};
   out.push_back(std::string(4096, 'k'));
   out.push_back(std::string(4095, 'k') + '\0');
   out.push_back(std::string(4096, '*'));
@@ -126,16 +167,20 @@ TEST_F(HostileKeysTest, SharedEntriesAreWrittenByThoseWhoMay) {
   // Every other way to write, or to take away.
   const auto alice = CacheServer::As("alice");
   EXPECT_EQ(status::Reason(Await(client_.Delete(alice, pub)).status()), "SHARED_WRITE_DENIED");
-  EXPECT_EQ(status::Reason(Await(client_.GetOrLease(alice, pub, {})).status()), "SHARED_WRITE_DENIED");
-  EXPECT_EQ(status::Reason(Await(client_.Fill(alice, pub, "token", "v")).status()), "SHARED_WRITE_DENIED");
+  EXPECT_EQ(status::Reason(Await(client_.GetOrLease(alice, pub, {})).status()),
+            "SHARED_WRITE_DENIED");
+  EXPECT_EQ(status::Reason(Await(client_.Fill(alice, pub, "token", "v")).status()),
+            "SHARED_WRITE_DENIED");
   cache::v1::SetRequest entry;
   *entry.mutable_key() = pub;
-  EXPECT_EQ(status::Reason((*Await(client_.SetMany(alice, {entry})))[0].status()), "SHARED_WRITE_DENIED");
+  EXPECT_EQ(status::Reason((*Await(client_.SetMany(alice, {entry})))[0].status()),
+            "SHARED_WRITE_DENIED");
   cache::v1::InvalidateRequest by_key, by_space, by_glob;
   *by_key.mutable_key() = pub;
   by_space.set_namespace_("shop");
   by_glob.set_glob("*");
-  EXPECT_EQ(status::Reason(Await(client_.Invalidate(alice, by_key)).status()), "SHARED_WRITE_DENIED");
+  EXPECT_EQ(status::Reason(Await(client_.Invalidate(alice, by_key)).status()),
+            "SHARED_WRITE_DENIED");
   EXPECT_TRUE(Await(client_.Invalidate(alice, by_space)).ok());
   EXPECT_TRUE(Await(client_.Invalidate(alice, by_glob)).ok());
   EXPECT_EQ(Read(pub), "v") << "those two reach what she may write";
@@ -144,8 +189,9 @@ TEST_F(HostileKeysTest, SharedEntriesAreWrittenByThoseWhoMay) {
 }
 
 TEST_F(HostileKeysTest, HostileRolesAndNamespacesAreRefused) {
-  for (const std::string& role : {std::string("admin"), std::string("*"), std::string("user\0admin", 10),
-                                  std::string("ADMIN"), std::string(" admin"), std::string("user,admin")}) {
+  for (const std::string& role :
+       {std::string("admin"), std::string("*"), std::string("user\0admin", 10),
+        std::string("ADMIN"), std::string(" admin"), std::string("user,admin")}) {
     EXPECT_EQ(Read(Key("k", CacheKey::ROLE, role)), "ROLE_NOT_HELD") << role;
   }
   EXPECT_EQ(Read(Key("k", CacheKey::ROLE, "")), "INVALID_FIELD");
@@ -158,7 +204,8 @@ TEST_F(HostileKeysTest, HostileRolesAndNamespacesAreRefused) {
 }
 
 TEST_F(HostileKeysTest, BadInputIsSaidClearly) {
-  const auto field = [&](CacheKey key, const std::string& value, cache::v1::EntryOptions options = {}) {
+  const auto field = [&](CacheKey key, const std::string& value,
+                         cache::v1::EntryOptions options = {}) {
     const absl::Status status = Set("alice", "user", std::move(key), value, std::move(options));
     EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
     return FieldOf(status);
@@ -181,8 +228,9 @@ TEST_F(HostileKeysTest, BadInputIsSaidClearly) {
   EXPECT_TRUE(absl::IsResourceExhausted(large)) << large;
   EXPECT_TRUE(Set("alice", "user", Key("k"), "v").ok()) << "and the next call works";
 
-  for (const std::string& glob : {std::string("["), std::string("a["), std::string("\\"), std::string(""),
-                                  std::string("*a*b*c*d*e*f*g*h*i*"), std::string(257, 'a')}) {
+  for (const std::string& glob :
+       {std::string("["), std::string("a["), std::string("\\"), std::string(""),
+        std::string("*a*b*c*d*e*f*g*h*i*"), std::string(257, 'a')}) {
     cache::v1::InvalidateRequest request;
     request.set_glob(glob);
     const auto refused = Await(client_.Invalidate(CacheServer::As("alice"), request));

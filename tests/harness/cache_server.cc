@@ -43,7 +43,8 @@ std::vector<std::unique_ptr<rpc::Stage>> Stages() {
 
 struct CacheServer::Parts {
   Parts(cache::CacheEngine& engine, const Executor& executor, const clock::Clock& clock)
-      : dispatcher{chain, executor, clock}, service(engine, dispatcher, {.permissions = &permissions}) {
+      : dispatcher{chain, executor, clock},
+        service(engine, dispatcher, {.permissions = &permissions}) {
     server.AddService(service.grpc());
     started = server.Start().ok();
     server.SetServing(true);
