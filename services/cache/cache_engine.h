@@ -126,8 +126,9 @@ class CacheEngine final : public StoreListener {
   Async<absl::StatusOr<std::optional<uint64_t>>> Fill(const SetItem& item, std::string_view token);
   Async<void> Abandon(const ScopedKey& key, std::string_view token);
 
-  // Makes values that are kept compressed what their writers gave; a damaged one becomes a miss, and is
-  // counted. The reads above leave it to their caller, who bounds how much of it there may be.
+  // Makes values that are kept compressed what their writers gave; a damaged one becomes a miss,
+  // and is counted. The reads above leave it to their caller, who bounds how much of it there may
+  // be.
   void Unpack(absl::Span<Found> found);
 
   // Tags, a namespace or a glob; keys go by Delete.

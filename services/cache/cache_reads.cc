@@ -175,10 +175,9 @@ absl::Status CacheReads::Answer(absl::Span<Found> found, grpc::ByteBuffer* answe
 
 absl::Status CacheReads::CheckSize(size_t bytes) const {
   if (static_cast<int64_t>(bytes) <= max_response_bytes_) return absl::OkStatus();
-  return status::Error(
-      absl::StatusCode::kResourceExhausted, "RESPONSE_TOO_LARGE",
-      absl::StrCat("the values have ", bytes, " bytes together, an answer holds ",
-                   max_response_bytes_, "; ask for fewer keys at once"));
+  return status::Error(absl::StatusCode::kResourceExhausted, "RESPONSE_TOO_LARGE",
+                       absl::StrCat("the values have ", bytes, " bytes together, an answer holds ",
+                                    max_response_bytes_, "; ask for fewer keys at once"));
 }
 
 }  // namespace slipstream::cache
