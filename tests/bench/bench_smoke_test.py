@@ -1,6 +1,7 @@
 """Each benchmark of tools/bench once, with little load: it ends, its output has the promised form, and
 nothing is left behind. What it measures here says nothing."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -96,6 +97,27 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertTrue(out["figures"]["proved"])
         self.assertEqual([(c["reference_name"], c["reference"]) for c in out["comparisons"]],
                          [("greedy by ratio at 1 GB", 80)])
+
+    def test_cache_l1(self):
+        out = self.bench("cache-l1", "--seconds", "0.3", "--tasks", "20000")
+        self.assertGreater(out["figures"]["raw_runs"][0]["ours"]["hit_percent"], 99)
+        memory = out["figures"]["memory"]
+        self.assertEqual(memory["entries"], 20000)
+        self.assertLess(memory["churn"]["growth_percent"], 5)
+
+    def test_cache_trace(self):
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder) / "loop.gz"
+            trace.write_bytes(gzip.compress(b"# a loop\n" + b"".join(
+                b"%d\n" % (i % 400) for i in range(20000))))
+            chart = Path(folder) / "chart.svg"
+            out = self.bench("cache-trace", "--trace", str(trace), "--format", "text",
+                             "--capacity", "200", "--chart", str(chart))
+            self.assertIn("<svg", chart.read_text())
+        hits = out["figures"]["raw_runs"][0]["traces"][0]["sizes"][0]["hit_percent"]
+        self.assertEqual(hits["lru"], 0)
+        self.assertGreater(hits["ours"], 40)
+        self.assertGreater(hits["optimum"], hits["ours"])
 
     def test_the_table_and_the_list(self):
         for options in (["--list"], ["queue-submit", "--runs", "1", "--seconds", "0.5", "--store",

@@ -107,7 +107,7 @@ def cache_trace(options) -> Report:
         "missed": [f"{name}: {points:+.2f}" for points, name in missed],
         "mean_points_to_best": round(sum(points for points, _ in behind) / len(behind), 3),
         "chart": str(chart),
-        "traces": results,
+        "raw_runs": [{"traces": results}],
     }
     return report
 
@@ -119,7 +119,7 @@ def serve(name: str, _options) -> None:
 def trace_table(report: Report) -> str:
     """The hit ratios in percent, a line per trace and size."""
     lines = []
-    for result in report.figures["traces"]:
+    for result in report.figures["raw_runs"][0]["traces"]:
         lines.append(f"{result['trace']}: {result['requests']:,} requests, {result['keys']:,} keys")
         lines.append(f"{'entries':>10} " + " ".join(f"{name:>10}" for name in POLICIES)
                      + f" {'to best':>8} {'16 sh.':>7}")
