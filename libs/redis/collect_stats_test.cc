@@ -25,11 +25,13 @@ TEST_F(CollectStatsTest, AClientWithARegistryShowsItsFiguresUnderItsNameWhileItL
   EXPECT_GE(value("slipstream_redis_writes_total{client=\"test\"}"), 1);
   EXPECT_GT(value("slipstream_redis_round_trip_seconds_total{client=\"test\"}"), 0);
   EXPECT_EQ(value("slipstream_redis_nodes{client=\"test\",state=\"up\"}"), 1);
-  double answered = value("slipstream_redis_round_trips_total{client=\"test\",up_to_seconds=\"inf\"}");
+  double answered =
+      value("slipstream_redis_round_trips_total{client=\"test\",up_to_seconds=\"inf\"}");
   for (const double up_to : Stats::kBucketSeconds) {
-    answered += value(absl::StrCat("slipstream_redis_round_trips_total{client=\"test\","
-                                   "up_to_seconds=\"",
-                                   up_to, "\"}"));
+    answered +=
+        value(absl::StrCat("slipstream_redis_round_trips_total{client=\"test\","
+                           "up_to_seconds=\"",
+                           up_to, "\"}"));
   }
   EXPECT_EQ(answered, 4);
   client.reset();

@@ -23,9 +23,8 @@ class ReplicationTest : public RedisFixture {
       return role.ok() && role->find("connected") != std::string::npos;
     }));
     // A slow machine costs no connection.
-    client_ = Connect(Options{.url = primary_->url(),
-                              .command_timeout = absl::Seconds(20),
-                              .wait_replicas_count = 1});
+    client_ = Connect(Options{
+        .url = primary_->url(), .command_timeout = absl::Seconds(20), .wait_replicas_count = 1});
   }
   std::future<Reply> Commit(const std::string& key) {
     return SendEval(*client_, kSet, {key}, {"1"});
