@@ -38,8 +38,8 @@ absl::Status CheckOptions(const Options& options) {
   }
   if (options.wait_replicas_count < 0) return BadOption("wait_replicas_count must not be negative");
   // Of the time for a command: one for the WAIT before it, one for its own, and some to spare.
-  if (options.wait_timeout < absl::Milliseconds(1) ||
-      3 * options.wait_timeout > options.command_timeout) {
+  if (options.wait_replicas_count > 0 && (options.wait_timeout < absl::Milliseconds(1) ||
+                                          3 * options.wait_timeout > options.command_timeout)) {
     return BadOption("wait_timeout must be 1 ms at least, and a third of command_timeout at most");
   }
   if (options.max_queued_count < 1 || options.max_queued_bytes < 1) {

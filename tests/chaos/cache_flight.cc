@@ -110,8 +110,34 @@ struct Caller : std::enable_shared_from_this<Caller> {
   v1::GetOrLeaseResponse answer;
 };
 
+// Until every server takes writes: one that has just started has not joined the others yet, and
+// gives leases of its own.
+bool AwaitServers(const CacheCalls& calls) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (size_t server = 0; server < calls.servers_count();) {
+    v1::SetRequest request;
+    request.mutable_key()->set_namespace_("flight");
+    request.mutable_key()->set_type(v1::CacheKey::SEARCH_RESULTS);
+    request.mutable_key()->set_scope(v1::CacheKey::USER);
+    request.mutable_key()->set_key(absl::StrCat("server ", server));
+    v1::SetResponse response;
+    if (calls.Call(&CacheCalls::Stub::Set, server, request, &response, kTimeout).ok()) {
+      ++server;
+    } else if (std::chrono::steady_clock::now() > give_up) {
+      return false;
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+  }
+  return true;
+}
+
 int Main() {
   const CacheCalls calls(absl::GetFlag(FLAGS_address), absl::GetFlag(FLAGS_token));
+  if (!AwaitServers(calls)) {
+    std::cerr << "a server takes no writes" << std::endl;
+    return 1;
+  }
   Flight flight{.calls = calls};
   flight.key.set_namespace_("flight");
   flight.key.set_type(v1::CacheKey::SEARCH_RESULTS);

@@ -98,7 +98,8 @@ CASES = [
      [frame(BINARY, b"\0", fin=False), more(b"\1", True)], [1003]),
     ("5.4", "a continuation of nothing", [more(MESSAGE, True)], [1002]),
     ("5.4", "an unfinished continuation of nothing", [more(MESSAGE)], [1002]),
-    ("5.4", "a continuation after a whole message", [text(), more(b"x", True)], [PONG, 1002]),
+    # The close may overtake the answer to the message.
+    ("5.4", "a continuation after a whole message", [text(), more(b"x", True)], [1002]),
     ("5.4", "a new text message inside of another",
      [frame(TEXT, MESSAGE[:5], fin=False), text()], [1002]),
     ("5.4", "a binary message inside of a text message",

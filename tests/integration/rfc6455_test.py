@@ -107,7 +107,10 @@ class Rfc6455Test(unittest.TestCase):
                     peer.socket.sendall(one)
                 for expected in answers:
                     if expected != OPEN:
-                        self.assertEqual(peer.answer(), expected)
+                        got = peer.answer()
+                        if got == PONG and PONG not in answers:
+                            got = peer.answer()
+                        self.assertEqual(got, expected)
                         continue
                     peer.socket.sendall(text())
                     self.assertEqual(peer.answer(), PONG, "the connection no longer serves")
