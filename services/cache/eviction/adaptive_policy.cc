@@ -24,6 +24,7 @@ AdaptivePolicy::~AdaptivePolicy() = default;
 
 void AdaptivePolicy::Insert(Link* link) {
   ApplyTouches();
+  credit_count_ = std::min(credit_count_ + kHitsPerMissCount, kMaxCreditCount);
   if (votes_ != nullptr) {
     votes_->Insert(link, 0);
     queues_.CountRead(link->hash, votes_->count());
@@ -47,6 +48,9 @@ void AdaptivePolicy::Shrink() {
 }
 
 void AdaptivePolicy::ApplyTouches() {
+  if (votes_ == nullptr) {
+    for (size_t i = 0; i < touched_count_; ++i) queues_.Prefetch(touched_[i]);
+  }
   for (size_t i = 0; i < touched_count_; ++i) {
     Link* const link = touched_[i];
     if (votes_ != nullptr) {
@@ -57,6 +61,7 @@ void AdaptivePolicy::ApplyTouches() {
     }
     Read(link, true);
   }
+  credit_count_ -= std::min(credit_count_, touched_count_);
   touched_count_ = 0;
 }
 

@@ -14,8 +14,9 @@ struct EntryLink {
   EntryLink* older = nullptr;
   uint64_t hash = 0;  // of the key; set before it is inserted, as is the weight
   uint32_t weight_bytes = 0;
-  uint8_t reads = 0;  // EvictionQueues: since it was queued or passed by
-  uint8_t tag = 0;    // says in which list it is
+  uint8_t reads = 0;   // EvictionQueues: since it was queued or passed by
+  uint8_t tag = 0;     // says in which list it is
+  uint16_t stamp = 0;  // EvictionQueues: when it was last moved
 };
 
 struct EntryList {

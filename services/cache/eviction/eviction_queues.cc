@@ -9,6 +9,7 @@ EvictionQueues::EvictionQueues(EvictionRule rule, int64_t max_bytes, bool keeps_
     : rule_(rule),
       needs_sketch_(!keeps_rule || rule.kind == EvictionRule::kTinyLfu),
       needs_ghosts_(!keeps_rule || rule.kind == EvictionRule::kS3Fifo),
+      exact_(keeps_rule),
       max_bytes_(max_bytes) {
   uint8_t tag = 0;
   for (Queue* queue : {&recent_, &main_, &frequent_}) {
@@ -56,8 +57,9 @@ void EvictionQueues::CountRead(uint64_t hash, size_t entries_count) {
 }
 
 void EvictionQueues::Touch(Link* link) {
-  if (needs_sketch_) sketch_.Increment(Spread(link->hash));
   if (link->reads < kMaxReads) ++link->reads;
+  if (!exact_ && MovedLately(link)) return;
+  if (needs_sketch_) sketch_.Increment(Spread(link->hash));
   switch (rule_.kind) {
     case EvictionRule::kLru:
       if (link != recent_.newest) Move(&recent_, link);
@@ -75,7 +77,25 @@ void EvictionQueues::Touch(Link* link) {
   }
 }
 
-void EvictionQueues::Prefetch(const Link* link) const { sketch_.Prefetch(Spread(link->hash)); }
+bool EvictionQueues::MovedLately(Link* link) {
+  const size_t entries = count();
+  if (entries < kManyEntriesCount) return false;
+  if (steps_until_stamp_ == 0) {
+    ++stamp_;
+    steps_until_stamp_ = entries / kStampsPerEntries;
+  }
+  --steps_until_stamp_;
+  if (link->stamp == stamp_) return true;
+  link->stamp = stamp_;
+  return false;
+}
+
+void EvictionQueues::Prefetch(const Link* link) const {
+  if (link->stamp == stamp_ && count() >= kManyEntriesCount) return;
+  sketch_.Prefetch(Spread(link->hash));
+  __builtin_prefetch(link->newer, 1);
+  __builtin_prefetch(link->older, 1);
+}
 
 void EvictionQueues::Remove(Link* link) {
   Unlink(link);

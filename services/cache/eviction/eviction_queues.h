@@ -94,6 +94,10 @@ class EvictionQueues {
   // keep newcomers out by asking for a victim again and again.
   static constexpr uint32_t kAdmitAtRandomFrom = 6;
   static constexpr uint64_t kAdmitOneOf = 128;
+  // In a queue of many entries, one that is among the latest 1/32 need not move again, nor be
+  // counted: nearly all hits of popular entries then touch nothing but themselves.
+  static constexpr size_t kManyEntriesCount = 2048;
+  static constexpr size_t kStampsPerEntries = 32;
   // Entries that leave an oversized window at one Insert: how fast a smaller window takes effect.
   static constexpr int kWindowSteps = 4;
 
@@ -127,6 +131,7 @@ class EvictionQueues {
   bool Admit(const Link* candidate, const Link* victim);
   void PromoteToFrequent(Link* link);
 
+  bool MovedLately(Link* link);
   static uint64_t Spread(uint64_t hash) {
     // Callers choose shards and samples by bits of the hash: here those would be the same for all.
     hash *= 0x9e3779b97f4a7c15;
@@ -136,6 +141,9 @@ class EvictionQueues {
   EvictionRule rule_;
   const bool needs_sketch_;
   const bool needs_ghosts_;
+  const bool exact_;
+  uint16_t stamp_ = 0;
+  size_t steps_until_stamp_ = 0;
   int64_t max_bytes_;
   Queue recent_, main_, frequent_;
   Link* hand_ = nullptr;       // SIEVE's; null: at the oldest

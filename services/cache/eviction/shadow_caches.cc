@@ -52,11 +52,20 @@ ShadowCaches::Record* ShadowCaches::Find(uint64_t hash) {
   return it == records_.end() ? nullptr : it->second;
 }
 
-ShadowCaches::Record* ShadowCaches::NewRecord(uint64_t hash) {
+void ShadowCaches::MakeSpareRecords() {
   if (free_.empty()) {
     chunks_.push_back(std::make_unique<Record[]>(kChunkRecordsCount));
+    free_.reserve(chunks_.size() * kChunkRecordsCount);
     for (size_t i = 0; i < kChunkRecordsCount; ++i) free_.push_back(&chunks_.back()[i]);
   }
+  if (records_.size() < reserved_count_) return;
+  reserved_count_ = std::max(kChunkRecordsCount, 2 * records_.size());
+  // Half as much again: erased slots are then cleaned up in place.
+  records_.reserve(reserved_count_ + reserved_count_ / 2);
+}
+
+// REQUIRES: there are spare ones.
+ShadowCaches::Record* ShadowCaches::NewRecord(uint64_t hash) {
   Record* const record = free_.back();
   free_.pop_back();
   record->live = nullptr;
@@ -78,7 +87,11 @@ void ShadowCaches::DropIfUnused(uint64_t hash, Record* record) {
 
 void ShadowCaches::Read(EntryLink* link, bool hit, VoteQueues* votes) {
   Record* record = Find(link->hash);
-  if (record == nullptr) record = NewRecord(link->hash);
+  if (!hit) MakeSpareRecords();
+  if (record == nullptr) {
+    if (free_.empty() || records_.size() >= reserved_count_) return;
+    record = NewRecord(link->hash);
+  }
   votes_ = votes;
   record->live = votes != nullptr ? link : nullptr;
   reads_ += 1;

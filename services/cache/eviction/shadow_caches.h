@@ -86,6 +86,7 @@ class ShadowCaches {
   void SetVotes(Record* record, VoteQueues::Votes votes);
   void DropIfUnused(uint64_t hash, Record* record);
   Record* NewRecord(uint64_t hash);
+  void MakeSpareRecords();
 
   static constexpr int kSampleShift = 24;
   static constexpr uint64_t kMaxSampleMask = 0xffff;
@@ -110,6 +111,7 @@ class ShadowCaches {
   Trial trial_;
   std::array<double, kCount> trust_;
   absl::flat_hash_map<uint64_t, Record*> records_;
+  size_t reserved_count_ = 0;  // of records_, without growing
   std::vector<Record*> free_;
   std::vector<std::unique_ptr<Record[]>> chunks_;
 };
