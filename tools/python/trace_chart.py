@@ -5,7 +5,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 300
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 42
+LEFT, RIGHT, TOP, BOTTOM = 52, 28, 34, 42
 COLUMNS = 2
 LEGEND_HEIGHT = 40
 # Ours last, above the others.
