@@ -2,14 +2,11 @@
 
 import json
 import queue
-import shutil
-import tempfile
 import threading
 from pathlib import Path
 
-import tokens
-from bench_processes import SECRET, as_flags
-from chaos_processes import HERE, Process, Redis, Server
+from bench_processes import as_flags
+from chaos_processes import HERE, Fleet, Process, Redis, Server
 from suite import binary, pick_ports
 
 
@@ -107,18 +104,11 @@ class Checker(Process):
         self.take()
 
 
-class CacheFleet:
-    """All of one run; leaving it ends every process and removes the folder."""
+class CacheFleet(Fleet):
+    """Redis, the servers with a link each, and the checker."""
 
     def __init__(self, servers: int, keep: bool):
-        self.folder = Path(tempfile.mkdtemp(prefix="slip_chaos_"))
-        self.keep = keep
-        secret = self.folder / "hs256.secret"
-        secret.write_text(SECRET)
-        secret.chmod(0o600)
-        service = self.folder / "service.token"
-        service.write_text(self.token("cache", "service"))
-        service.chmod(0o600)
+        super().__init__("cache", keep)
         redis, nowhere, *ports = pick_ports(2 + 3 * servers)
         self.redis = Redis(self.folder, redis)
         self.links = [Link(f"link{i}", self.folder, ports[3 * i + 2], redis)
@@ -126,9 +116,6 @@ class CacheFleet:
         self.servers = [CacheServer(f"cache{i}", self.folder, self.links[i], ports[3 * i],
                                     ports[3 * i + 1], nowhere) for i in range(servers)]
         self.checker: Checker | None = None
-
-    def token(self, user: str, role: str) -> str:
-        return tokens.issue(SECRET.encode(), user, [role], lifetime_s=7200)
 
     @property
     def all(self) -> list[Process]:
@@ -150,24 +137,3 @@ class CacheFleet:
             token=self.token("checker", "user"), **flags)
         self.checker.start()
         return self.checker
-
-    def ended_by_themselves(self) -> list[str]:
-        told = []
-        for process in self.all:
-            if process.process is None or process.expected_end or process.process.poll() is None:
-                continue
-            process.expected_end = True
-            told.append(f"{process.name} ended by itself with {process.process.returncode}:\n"
-                        f"{process.log_end()}")
-        return told
-
-    def __enter__(self) -> "CacheFleet":
-        return self
-
-    def __exit__(self, *_) -> None:
-        for process in self.all:
-            process.destroy()
-        if self.keep:
-            print(f"kept: {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -7,7 +7,7 @@ import signal
 import time
 from dataclasses import dataclass, field
 
-from chaos_processes import Fleet, Process
+from chaos_processes import Process, QueueFleet
 
 LEASE_S = 4.0
 MIN_GAP_S = 0.4
@@ -41,7 +41,7 @@ class Due:
 
 
 class Faults:
-    def __init__(self, fleet: Fleet, counts: Counts, seed: int, say):
+    def __init__(self, fleet: QueueFleet, counts: Counts, seed: int, say):
         self.fleet, self.say = fleet, say
         self.rng = random.Random(seed)
         kinds = [name for name, count in vars(counts).items() for _ in range(count)]

@@ -190,18 +190,54 @@ class Ledger(Process):
 
 
 class Fleet:
-    """All of one run; leaving it ends every process and removes the folder."""
+    """All processes of one run, with keys of their own in its folder; leaving it ends every process
+    and removes the folder."""
 
-    def __init__(self, servers: int, workers: int, slots: int, keep: bool):
+    def __init__(self, service: str, keep: bool):
         self.folder = Path(tempfile.mkdtemp(prefix="slip_chaos_"))
         self.keep = keep
+        for name, text in (("hs256.secret", SECRET),
+                           ("service.token", self.token(service, "service"))):
+            file = self.folder / name
+            file.write_text(text)
+            file.chmod(0o600)
+
+    @property
+    def all(self) -> list[Process]:
+        raise NotImplementedError
+
+    def token(self, user: str, role: str) -> str:
+        return tokens.issue(SECRET.encode(), user, [role], lifetime_s=7200)
+
+    def ended_by_themselves(self) -> list[str]:
+        """Those that nobody has ended; each is told of once."""
+        told = []
+        for process in self.all:
+            if process.process is None or process.expected_end or process.process.poll() is None:
+                continue
+            process.expected_end = True
+            told.append(f"{process.name} ended by itself with {process.process.returncode}:\n"
+                        f"{process.log_end()}")
+        return told
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        for process in self.all:
+            process.destroy()
+        if self.keep:
+            print(f"kept: {self.folder}")
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class QueueFleet(Fleet):
+    """Redis, servers, workers and the ledger."""
+
+    def __init__(self, servers: int, workers: int, slots: int, keep: bool):
+        super().__init__("task_queue", keep)
         self.extra: list[Process] = []
-        secret = self.folder / "hs256.secret"
-        secret.write_text(SECRET)
-        secret.chmod(0o600)
-        service = self.folder / "service.token"
-        service.write_text(self.token("task_queue", "service"))
-        service.chmod(0o600)
         redis, ledger, nowhere, *ports = pick_ports(3 + 2 * servers)
         self.redis = Redis(self.folder, redis)
         self.ledger = Ledger(self.folder, ledger)
@@ -219,9 +255,6 @@ class Fleet:
     def all(self) -> list[Process]:
         return [*self.extra, *self.workers, *self.servers, self.ledger, self.redis]
 
-    def token(self, user: str, role: str) -> str:
-        return tokens.issue(SECRET.encode(), user, [role], lifetime_s=7200)
-
     def start(self) -> None:
         self.redis.start()
         self.ledger.start()
@@ -231,25 +264,3 @@ class Fleet:
             server.start()
         for server in self.servers:
             server.wait_ready()
-
-    def ended_by_themselves(self) -> list[str]:
-        """Those that nobody has ended; each is told of once."""
-        told = []
-        for process in self.all:
-            if process.process is None or process.expected_end or process.process.poll() is None:
-                continue
-            process.expected_end = True
-            told.append(f"{process.name} ended by itself with {process.process.returncode}:\n"
-                        f"{process.log_end()}")
-        return told
-
-    def __enter__(self) -> "Fleet":
-        return self
-
-    def __exit__(self, *_) -> None:
-        for process in self.all:
-            process.destroy()
-        if self.keep:
-            print(f"kept: {self.folder}")
-        else:
-            shutil.rmtree(self.folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from chaos_clients import checksum, data_of, status_name
 from chaos_faults import Kill
-from chaos_processes import Fleet
+from chaos_processes import QueueFleet
 
 MAX_SHOWN = 5
 SESSIONS_END_S = 15
@@ -94,7 +94,7 @@ def check_effects(verdict: Verdict, acknowledged: dict[str, int], found: dict, s
             "effects_refused_as_stale": refused}
 
 
-def read_starts(fleet: Fleet) -> dict[str, list[tuple[int, int, str]]]:
+def read_starts(fleet: QueueFleet) -> dict[str, list[tuple[int, int, str]]]:
     """Starts of each task: when (ns), epoch, worker's life."""
     starts = defaultdict(list)
     for worker in fleet.workers:
@@ -142,11 +142,11 @@ def check_starts(verdict: Verdict, starts: dict, kills: list[Kill],
     return result
 
 
-def permits_taken(fleet: Fleet) -> int:
+def permits_taken(fleet: QueueFleet) -> int:
     return sum(int(value) for value in fleet.redis.ask("hvals", "slipstream{0}:pt").split())
 
 
-def check_redis(verdict: Verdict, fleet: Fleet, tasks: int, cancelled: int) -> dict:
+def check_redis(verdict: Verdict, fleet: QueueFleet, tasks: int, cancelled: int) -> dict:
     """The counters in Redis agree with what happened, and no session is left holding anything."""
     redis = fleet.redis
     words = redis.ask("hgetall", "slipstream{0}:n").split("\n")

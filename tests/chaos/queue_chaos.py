@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools/python"))
 import chaos_clients
 import chaos_verdict
 from chaos_faults import Counts, Faults
-from chaos_processes import ChaosError, Fleet, Worker
+from chaos_processes import ChaosError, QueueFleet, Worker
 
 SERVERS = 3
 WORKERS = 6
@@ -49,13 +49,13 @@ class Run:
     def say(self, text: str) -> None:
         print(f"[{time.monotonic() - self.began:7.2f}] {text}", flush=True)
 
-    def caller(self, fleet: Fleet, user: str, role: str = "user") -> chaos_clients.Caller:
+    def caller(self, fleet: QueueFleet, user: str, role: str = "user") -> chaos_clients.Caller:
         return chaos_clients.Caller([server.address for server in fleet.servers],
                                     fleet.token(user, role), random.Random(f"{self.seed}/{user}"))
 
     # -- how soon a cancel reaches its handler ---------------------------------------------------
 
-    def measure_cancels(self, fleet: Fleet) -> None:
+    def measure_cancels(self, fleet: QueueFleet) -> None:
         """The worker is at the first server; cancels come in at that one and at the second."""
         worker = Worker("holder", fleet.folder, type="chaos_hold", slots=8,
                         address=fleet.servers[0].address,
@@ -114,7 +114,7 @@ class Run:
 
     # -- the chaos --------------------------------------------------------------------------------
 
-    def chaos(self, fleet: Fleet) -> dict[str, int]:
+    def chaos(self, fleet: QueueFleet) -> dict[str, int]:
         options = self.options
         faults = Faults(fleet, Counts(options.worker_kills, options.server_kills,
                                       options.worker_stops, options.server_stops,
@@ -172,7 +172,7 @@ class Run:
         self.figures["chaos_s"] = round(time.monotonic() - self.began, 1)
         self.figures["calls_sent_again"] = sum(one.repeated_calls for one in submitters)
 
-    def _wait_for_type(self, fleet: Fleet) -> None:
+    def _wait_for_type(self, fleet: QueueFleet) -> None:
         caller = self.caller(fleet, "eve")
         end = time.monotonic() + 30
         for at in range(SERVERS):
@@ -185,7 +185,7 @@ class Run:
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def read_back(self, fleet: Fleet) -> tuple[dict[str, int], dict]:
+    def read_back(self, fleet: QueueFleet) -> tuple[dict[str, int], dict]:
         """What was acknowledged, and how the queue has it once nothing is on its way any more."""
         acknowledged: dict[str, int] = {}
         found: dict = {}
@@ -204,7 +204,7 @@ class Run:
             caller.close()
         return acknowledged, found
 
-    def judge(self, fleet: Fleet) -> None:
+    def judge(self, fleet: QueueFleet) -> None:
         acknowledged, found = self.read_back(fleet)
         verdict = self.verdict
         if len(acknowledged) != self.options.tasks:
@@ -224,7 +224,7 @@ class Run:
 
     def run(self) -> int:
         self.say(f"seed {self.seed}: {self.options.tasks} tasks")
-        with Fleet(SERVERS, WORKERS, SLOTS, self.options.keep) as fleet:
+        with QueueFleet(SERVERS, WORKERS, SLOTS, self.options.keep) as fleet:
             chaos_clients.load_stubs(fleet.folder)
             fleet.start()
             try:
