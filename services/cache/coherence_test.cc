@@ -88,7 +88,7 @@ class InvalidationFollowerTest : public testing::Test {
     return out;
   }
   bool Alive(Offset as_of) {
-    return follower_.Alive(EntryOf(as_of), key_.key->id(), *follower_.life());
+    return follower_.Alive(EntryOf(as_of), key_.key->id(), follower_.view());
   }
   void Hold() {
     WriteRequest write{.key = key_.key.get(), .value = "v"};
@@ -152,6 +152,18 @@ TEST_F(InvalidationFollowerTest, APatternHoldsBackWhatComesBehindUntilItsWalk) {
   EXPECT_TRUE(Alive(11));
   follower_.Take(kGeneration, 13, "R11");
   EXPECT_TRUE(follower_.globs().empty());
+}
+
+TEST_F(InvalidationFollowerTest, WhatWasAskedForUnderAPatternStaysUnderItWhenItIsRetired) {
+  follower_.Take(kGeneration, 11, Glob("shop/*"));
+  Await(follower_.Walk());
+  const InvalidationFollower::View asked = follower_.view();
+  // Redis answers with an old value; then it is dropped there, the pattern retired, and this node
+  // hears of that first.
+  follower_.Take(kGeneration, 12, "R11");
+  EXPECT_FALSE(follower_.Alive(EntryOf(10), key_.key->id(), asked));
+  EXPECT_TRUE(follower_.Alive(EntryOf(11), key_.key->id(), asked));
+  EXPECT_TRUE(Alive(10)) << "nothing that old is left to be read by who asks now";
 }
 
 TEST_F(InvalidationFollowerTest, AnUnreadableRecordBreaksIt) {

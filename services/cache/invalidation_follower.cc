@@ -178,19 +178,25 @@ std::vector<InvalidationFollower::Glob> InvalidationFollower::globs() const {
   return *globs_;
 }
 
+InvalidationFollower::View InvalidationFollower::view() const {
+  sync::MutexLock lock(mutex_);
+  return {life_, globs_};
+}
+
+bool InvalidationFollower::AnyMatches(const std::vector<Glob>& globs, const RedisEntry& entry,
+                                      std::string_view id) {
+  return std::any_of(globs.begin(), globs.end(), [&](const Glob& glob) {
+    return glob.offset > entry.as_of && glob.filter->Matches(id, entry.user_key);
+  });
+}
+
 bool InvalidationFollower::Alive(const RedisEntry& entry, std::string_view id,
-                                 const Life& life) const {
-  if (entry.generation != life.generation) return false;
+                                 const View& asked) const {
+  if (entry.generation != asked.life->generation) return false;
   if (epochs_.AnyNewerThan(entry.slots, entry.as_of)) return false;
-  std::shared_ptr<const std::vector<Glob>> globs;
-  {
-    sync::MutexLock lock(mutex_);
-    globs = globs_;
-  }
-  for (const Glob& glob : *globs) {
-    if (glob.offset > entry.as_of && glob.filter->Matches(id, entry.user_key)) return false;
-  }
-  return true;
+  const auto now = view().globs;
+  return !AnyMatches(*now, entry, id) &&
+         (asked.globs == now || !AnyMatches(*asked.globs, entry, id));
 }
 
 }  // namespace slipstream::cache

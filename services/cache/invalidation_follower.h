@@ -50,6 +50,13 @@ class InvalidationFollower {
     std::vector<Glob> globs;
   };
 
+  // What was known when the other tier was asked. By the time of its answer a pattern may have been
+  // retired, and what was read before is still under it.
+  struct View {
+    std::shared_ptr<const Life> life;
+    std::shared_ptr<const std::vector<Glob>> globs;
+  };
+
   // All outlive it.
   InvalidationFollower(MemoryCacheStore& memory, WatchLog& watch_log)
       : memory_(memory), watch_log_(watch_log) {}
@@ -78,8 +85,10 @@ class InvalidationFollower {
   // A pattern's walk, if one is due.
   Async<void> Walk();
 
-  // Whether a value of the other tier may be served: of this life, and not invalidated since.
-  bool Alive(const RedisEntry& entry, std::string_view id, const Life& life) const;
+  View view() const;
+  // Whether a value of the other tier, asked for after `asked` was taken, may be served: of that
+  // life, and not invalidated since.
+  bool Alive(const RedisEntry& entry, std::string_view id, const View& asked) const;
   std::vector<Glob> globs() const;
 
   // Notified when something was applied or has come.
@@ -91,6 +100,8 @@ class InvalidationFollower {
   void Apply(Offset offset, const Invalidation& what, Ended* ended)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Tell(const Ended& ended);
+  static bool AnyMatches(const std::vector<Glob>& globs, const RedisEntry& entry,
+                         std::string_view id);
 
   MemoryCacheStore& memory_;
   WatchLog& watch_log_;

@@ -89,18 +89,19 @@ bool RedisCacheStore::ReadNow(absl::Span<const ScopedKey> keys, int64_t now_ms,
 Async<void> RedisCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
                                   absl::Span<EntryRef> found, absl::Span<bool> from_l2) {
   std::fill(from_l2.begin(), from_l2.end(), false);
-  const LifeRef life = follower_.life();
+  // Before the memory is read and Redis is asked: what is invalid by then is in it.
+  const InvalidationFollower::View view = follower_.view();
   if (ReadNow(keys, now_ms, found)) co_return;
-  co_await ReadShared(keys, now_ms, found, from_l2, life);
-  if (node_.lease().ValidIn(life->session)) co_return;
+  co_await ReadShared(keys, now_ms, found, from_l2, view);
+  if (node_.lease().ValidIn(view.life->session)) co_return;
   std::fill(found.begin(), found.end(), nullptr);
   std::fill(from_l2.begin(), from_l2.end(), false);
 }
 
 Async<void> RedisCacheStore::ReadShared(absl::Span<const ScopedKey> keys, int64_t now_ms,
                                         absl::Span<EntryRef> found, absl::Span<bool> from_l2,
-                                        const LifeRef& life) {
-  RedisLink::Args args{life->generation};
+                                        const InvalidationFollower::View& asked_with) {
+  RedisLink::Args args{asked_with.life->generation};
   std::vector<size_t> asked;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (found[i] != nullptr) continue;
@@ -113,24 +114,24 @@ Async<void> RedisCacheStore::ReadShared(absl::Span<const ScopedKey> keys, int64_
   auto reply = co_await link_.Eval(scripts::Read(), std::move(args), options_.read_timeout);
   if (!reply.ok() || WordOf(*reply) != "OK" || reply->size() != asked.size() + 1) {
     TierCounters::Add(counters_.failed_reads, static_cast<int64_t>(asked.size()));
-    if (reply.ok()) node_.GenerationOver(*life);
+    if (reply.ok()) node_.GenerationOver(*asked_with.life);
     co_return;
   }
   counters_.reads.Add(clock_.Monotonic() - begin, asked.size());
   for (size_t a = 0; a < asked.size(); ++a) {
     const size_t i = asked[a];
-    found[i] = Judge(keys[i], (*reply)[a + 1], now_ms, as_of, *life);
+    found[i] = Judge(keys[i], (*reply)[a + 1], now_ms, as_of, asked_with);
     from_l2[i] = found[i] != nullptr;
     TierCounters::Add(found[i] != nullptr ? counters_.hits : counters_.misses);
   }
 }
 
 EntryRef RedisCacheStore::Judge(const ScopedKey& key, const redis::Value& reply, int64_t now_ms,
-                                Offset as_of, const InvalidationFollower::Life& life) {
+                                Offset as_of, const InvalidationFollower::View& asked_with) {
   if (!reply.is_string()) return nullptr;
   const auto entry = DecodeEntry(reply.text);
   if (!entry || entry->expires_at_ms <= now_ms) return nullptr;
-  if (!follower_.Alive(*entry, key.id(), life)) return nullptr;
+  if (!follower_.Alive(*entry, key.id(), asked_with)) return nullptr;
   Copy(key, *entry, as_of);
   return EntryOf(*entry, key.id());
 }

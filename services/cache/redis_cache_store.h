@@ -94,9 +94,10 @@ class RedisCacheStore final : public CacheStore {
 
   bool MayServeDetached() const;
   Async<void> ReadShared(absl::Span<const ScopedKey> keys, int64_t now_ms,
-                         absl::Span<EntryRef> found, absl::Span<bool> from_l2, const LifeRef& life);
+                         absl::Span<EntryRef> found, absl::Span<bool> from_l2,
+                         const InvalidationFollower::View& asked_with);
   EntryRef Judge(const ScopedKey& key, const redis::Value& reply, int64_t now_ms, Offset as_of,
-                 const InvalidationFollower::Life& life);
+                 const InvalidationFollower::View& asked_with);
   void Copy(const ScopedKey& key, const RedisEntry& entry, Offset as_of);
   RedisLink::Args SetArgs(const WriteRequest& write, int64_t now_ms,
                           const InvalidationFollower::Life& life) const;
