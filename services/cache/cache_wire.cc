@@ -1,55 +1,23 @@
 #include "services/cache/cache_wire.h"
 
-#include <bit>
 #include <cstdint>
-#include <cstring>
+
+#include "libs/protowire/protowire.h"
 
 namespace slipstream::cache::wire {
 
 namespace {
 
-// A field's number and how it is written: https://protobuf.dev/programming-guides/encoding/
-constexpr uint8_t VarintTag(int field) { return static_cast<uint8_t>(field << 3); }
-constexpr uint8_t BytesTag(int field) { return static_cast<uint8_t>(field << 3 | 2); }
+using protowire::BytesFieldBytes;
+using protowire::BytesTag;
+using protowire::NumberBytes;
+using protowire::Reader;
+using protowire::VarintBytes;
+using protowire::VarintTag;
+using protowire::WriteNumber;
+using protowire::WriteTagged;
 
 // --- reading
-
-class Reader {
- public:
-  explicit Reader(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
-  bool done() const { return at_ == end_; }
-  uint8_t Tag() { return static_cast<uint8_t>(*at_++); }  // REQUIRES: not done
-
-  bool Varint(uint64_t* out) {
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
-      const auto byte = static_cast<uint8_t>(*at_++);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) {
-        *out = value;
-        return true;
-      }
-    }
-    return false;
-  }
-  bool Bytes(std::string_view* out) {
-    uint64_t size = 0;
-    if (!Varint(&size) || size > static_cast<uint64_t>(end_ - at_)) return false;
-    *out = std::string_view(at_, static_cast<size_t>(size));
-    at_ += size;
-    return true;
-  }
-  bool Enum(int* out) {
-    uint64_t value = 0;
-    if (!Varint(&value) || value > INT32_MAX) return false;
-    *out = static_cast<int>(value);
-    return true;
-  }
-
- private:
-  const char* at_;
-  const char* const end_;
-};
 
 // Each field at most once, in the order of their numbers, as a serializer writes them.
 bool ReadKey(std::string_view bytes, KeyParts* key) {
@@ -86,41 +54,14 @@ bool ReadKey(std::string_view bytes, KeyParts* key) {
 
 // --- writing
 
-constexpr size_t VarintBytes(uint64_t value) {
-  return static_cast<size_t>((63 - std::countl_zero(value | 1)) / 7 + 1);
-}
-
-char* WriteVarint(uint64_t value, char* at) {
-  for (; value >= 0x80; value >>= 7) *at++ = static_cast<char>(value | 0x80);
-  *at++ = static_cast<char>(value);
-  return at;
-}
-
-char* WriteTagged(uint8_t tag, uint64_t value, char* at) {
-  *at++ = static_cast<char>(tag);
-  return WriteVarint(value, at);
-}
-
-// A number that is 0 is not written.
-size_t NumberBytes(uint64_t value) { return value == 0 ? 0 : 1 + VarintBytes(value); }
-char* WriteNumber(int field, uint64_t value, char* at) {
-  return value == 0 ? at : WriteTagged(VarintTag(field), value, at);
-}
-
 size_t ValueBytes(const Found& found) {
-  const size_t size = found.entry->value().size();
-  return (size == 0 ? 0 : 1 + VarintBytes(size) + size) + NumberBytes(found.entry->version) +
+  return BytesFieldBytes(found.entry->value().size()) + NumberBytes(found.entry->version) +
          NumberBytes(static_cast<uint64_t>(found.ttl_left_ms)) +
-         NumberBytes(static_cast<uint64_t>(found.age_ms)) + (found.entry->negative ? 2 : 0);
+         NumberBytes(static_cast<uint64_t>(found.age_ms)) + NumberBytes(found.entry->negative);
 }
 
 char* WriteValue(const Found& found, char* at) {
-  const std::string_view value = found.entry->value();
-  if (!value.empty()) {
-    at = WriteTagged(BytesTag(v1::CacheValue::kValueFieldNumber), value.size(), at);
-    std::memcpy(at, value.data(), value.size());
-    at += value.size();
-  }
+  at = protowire::WriteBytes(v1::CacheValue::kValueFieldNumber, found.entry->value(), at);
   at = WriteNumber(v1::CacheValue::kVersionFieldNumber, found.entry->version, at);
   at = WriteNumber(v1::CacheValue::kTtlLeftMsFieldNumber, static_cast<uint64_t>(found.ttl_left_ms),
                    at);

@@ -2,6 +2,7 @@
 //   cache_load --address=... --token=... [--keys_per_call=64] [--trace --timeout_s=S]
 // Stores --keys values of --value_bytes, then reads one a call by Get, or several by GetMany.
 // Prints what ClosedLoop measures, with the messages' sizes, which the echo is then asked for.
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -9,7 +10,7 @@
 #include <cstdlib>
 
 #include "absl/flags/flag.h"
-#include "absl/strings/str_format.h"
+#include "libs/client/cache/batch_buffers.h"
 #include "libs/rpc/channel.h"
 #include "libs/rpc/client_call.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
@@ -25,11 +26,10 @@ namespace {
 
 using cache::v1::CacheKey;
 using cache::v1::CacheService;
-using cache::v1::GetManyRequest;
-using cache::v1::GetManyResponse;
 using cache::v1::GetRequest;
 using cache::v1::GetResponse;
 
+using Channels = std::vector<std::shared_ptr<grpc::Channel>>;
 using Stubs = std::vector<std::unique_ptr<CacheService::Stub>>;
 
 // Far apart for numbers that follow each other, so that no call reads the neighbours of another.
@@ -38,14 +38,18 @@ int KeyOf(int64_t number) {
                           static_cast<uint64_t>(absl::GetFlag(FLAGS_keys)));
 }
 
-void Name(int key, CacheKey* out) { out->set_key(absl::StrFormat("product:%08d", key)); }
+std::string NameOf(int key) {
+  std::string out = "product:00000000";
+  for (size_t at = out.size(); key > 0; key /= 10) out[--at] = static_cast<char>('0' + key % 10);
+  return out;
+}
 
 CacheKey SampleKey() {
   CacheKey key;
   key.set_namespace_("bench");
   key.set_type(CacheKey::API_RESPONSE);
   key.set_scope(CacheKey::USER);
-  Name(0, &key);
+  key.set_key(NameOf(0));
   return key;
 }
 
@@ -58,7 +62,7 @@ void Store(CacheService::Stub* stub) {
     for (int key = begin; key < end; ++key) {
       auto* entry = request.add_entries();
       *entry->mutable_key() = SampleKey();
-      Name(key, entry->mutable_key());
+      entry->mutable_key()->set_key(NameOf(key));
       entry->set_value(value);
       entry->mutable_options()->set_ttl_ms(3600 * 1000);
     }
@@ -89,7 +93,7 @@ void RunGet(const Stubs& stubs, nlohmann::json* out) {
   std::atomic<size_t> response_bytes{0};
   UnaryLoad<GetRequest, GetResponse> load(
       sample,
-      [](int64_t number, GetRequest* request) { Name(KeyOf(number), request->mutable_key()); },
+      [](int64_t number, GetRequest* request) { request->mutable_key()->set_key(NameOf(KeyOf(number))); },
       [&](int64_t number, auto* context, auto* request, auto* response, auto done) {
         stubs[static_cast<size_t>(number) % stubs.size()]->async()->Get(context, request, response,
                                                                         std::move(done));
@@ -103,30 +107,48 @@ void RunGet(const Stubs& stubs, nlohmann::json* out) {
   (*out)["response_bytes"] = response_bytes.load();
 }
 
-void RunGetMany(const Stubs& stubs, int count, nlohmann::json* out) {
-  GetManyRequest sample;
-  for (int i = 0; i < count; ++i) *sample.add_keys() = SampleKey();
-  UnaryLoad<GetManyRequest, GetManyResponse> load(
-      sample,
-      [count](int64_t number, GetManyRequest* request) {
-        for (int i = 0; i < count; ++i) Name(KeyOf(number * count + i), request->mutable_keys(i));
+bool IsHit(const cache_client::ValueBatch::Item& item) {
+  return item.result == GetResponse::HIT && item.tier == GetResponse::L1 &&
+         item.value.size() == static_cast<size_t>(absl::GetFlag(FLAGS_value_bytes));
+}
+
+// By the client library's batches, as whoever reads many small values would.
+void RunGetMany(const Channels& channels, int count, nlohmann::json* out) {
+  std::vector<grpc::GenericStub> stubs(channels.begin(), channels.end());
+  std::atomic<size_t> request_bytes{0}, response_bytes{0};
+  UnaryLoad<grpc::ByteBuffer, grpc::ByteBuffer> load(
+      grpc::ByteBuffer(),
+      [&, count](int64_t number, grpc::ByteBuffer* request) {
+        cache_client::KeyBatch keys(SampleKey());
+        for (int i = 0; i < count; ++i) keys.Add(NameOf(KeyOf(number * count + i)));
+        *request = cache_client::RequestOf(keys);
+        request_bytes.store(keys.bytes().size(), std::memory_order_relaxed);
       },
       [&](int64_t number, auto* context, auto* request, auto* response, auto done) {
-        stubs[static_cast<size_t>(number) % stubs.size()]->async()->GetMany(
-            context, request, response, std::move(done));
+        const std::string method = cache_client::kGetManyMethod;
+        stubs[static_cast<size_t>(number) % stubs.size()].UnaryCall(
+            context, method, grpc::StubOptions(cache_client::kGetManyMethod), request, response,
+            std::move(done));
       },
-      [count](int64_t, const GetManyResponse& response) {
-        return response.results_size() == count &&
-               std::all_of(response.results().begin(), response.results().end(), IsHit);
+      [&, count](int64_t, const grpc::ByteBuffer& response) {
+        response_bytes.store(response.Length(), std::memory_order_relaxed);
+        const auto values = cache_client::ValuesOf(response);
+        return values.ok() && values->size() == static_cast<size_t>(count) &&
+               std::all_of(values->begin(), values->end(),
+                           [](const auto& item) { return IsHit(item); });
       });
   load.Run(out);
+  (*out)["request_bytes"] = request_bytes.load();
+  (*out)["response_bytes"] = response_bytes.load();
   (*out)["keys_per_second"] = out->at("calls_per_second").get<double>() * count;
 }
 
 int Main() {
+  Channels channels;
   Stubs stubs;
   for (int i = 0; i < absl::GetFlag(FLAGS_channels); ++i) {
-    stubs.push_back(CacheService::NewStub(rpc::MakeChannel(absl::GetFlag(FLAGS_address))));
+    channels.push_back(rpc::MakeChannel(absl::GetFlag(FLAGS_address)));
+    stubs.push_back(CacheService::NewStub(channels.back()));
   }
   Store(stubs[0].get());
   nlohmann::json out;
@@ -134,7 +156,7 @@ int Main() {
   if (count == 1) {
     RunGet(stubs, &out);
   } else {
-    RunGetMany(stubs, count, &out);
+    RunGetMany(channels, count, &out);
   }
   Print(out);
   return 0;

@@ -76,9 +76,9 @@ def _run_redis(options: Options, **flags) -> dict:
 
 
 def cache_get_many(options: Options) -> Report:
-    """64 keys a call, against Redis GET in pipelines of 64."""
+    """64 keys a call, against Redis GET in pipelines of 64, and a bare gRPC echo."""
     runs = options.runs or 5
-    inflight = 16
+    inflight = 64
     report = Report("cache-get-many", runs=runs)
     report.figures = figures_of(
         options, inflight=inflight, keys_per_call=KEYS_PER_CALL, seconds_each=options.seconds,
@@ -88,11 +88,21 @@ def cache_get_many(options: Options) -> Report:
              for client in REDIS_CLIENTS]
     best = max(tried, key=lambda one: one["keys_per_second"])
     client = {key: best[key] for key in REDIS_CLIENTS[0]}
-    raw = [{"ours": _run_cache(options, inflight=inflight, keys_per_call=KEYS_PER_CALL),
-            "redis": _run_redis(options, **client)} for _ in range(runs)]
+    with Parties() as parties:
+        token = parties.token("bench", "user")
+    raw = []
+    for _ in range(runs):
+        ours = _run_cache(options, inflight=inflight, keys_per_call=KEYS_PER_CALL)
+        raw.append({"ours": ours, "redis": _run_redis(options, **client),
+                    "echo": run_echo(ours, options.keep, token=token, channels=CHANNELS,
+                                     inflight=inflight, seconds=options.seconds, **METADATA)})
     rates = [run["ours"]["keys_per_second"] for run in raw]
     peers = [run["redis"]["keys_per_second"] for run in raw]
+    echoes = [run["echo"]["calls_per_second"] * KEYS_PER_CALL for run in raw]
     report.compare(f"redis GET in pipelines of {KEYS_PER_CALL}", median(rates), median(peers),
+                   "keys/s")
+    # What a call with messages of these sizes costs before anything is done for it.
+    report.compare("grpc-echo of messages of the same sizes", median(rates), median(echoes),
                    "keys/s")
     report.spread = spread(rates)
     report.figures["redis_spread"] = rounded(spread(peers))

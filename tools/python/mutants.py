@@ -1,8 +1,8 @@
 """Applies each patch of tests/mutants to a copy of the tree and checks that its test catches it.
 
-A patch begins with lines "# what: ..." and "# test: ..." before the diff; the test is a Bazel label
-or a script of tests/. A mutant that its test lets pass is a failure, and so is one whose test fails
-without it.
+A patch begins with lines "# what: ..." and "# test: ..." before the diff; a test is a Bazel label or
+a script of tests/. With several "# test:" lines each of them must catch it. A mutant that a test of
+its lets pass is a failure, and so is one whose test fails without it.
 """
 
 import contextlib
@@ -115,11 +115,11 @@ def copied():
                 copy.bazel("shutdown")
 
 
-def header(patch: Path, name: str) -> str:
-    found = re.search(rf"^# {name}: (.+)$", patch.read_text(), re.MULTILINE)
+def headers(patch: Path, name: str) -> list[str]:
+    found = re.findall(rf"^# {name}: (.+)$", patch.read_text(), re.MULTILINE)
     if not found:
         raise SystemExit(f"{patch.name} has no line '# {name}: ...'")
-    return found[1].strip()
+    return [value.strip() for value in found]
 
 
 def _caught_by(output: str) -> str:
@@ -133,8 +133,8 @@ def _caught_by(output: str) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _judge(copy: _Copy, patch: Path, count: Count) -> None:
-    what, test = header(patch, "what"), header(patch, "test")
+def _judge(copy: _Copy, patch: Path, test: str, count: Count) -> None:
+    what = headers(patch, "what")[0]
     applied = copy.apply(patch)
     if applied.returncode != 0:
         count.fail(f"mutant {patch.stem}: the patch does not apply")
@@ -159,10 +159,11 @@ def run(only: str) -> Count:
     if not patches:
         return count.fail(f"no mutant {only}" if only else "tests/mutants has no patch")
     with copied() as copy:
-        bad = copy.failing(sorted({header(patch, "test") for patch in patches}))
-        for patch in patches:
-            if (test := header(patch, "test")) in bad:
+        pairs = [(patch, test) for patch in patches for test in headers(patch, "test")]
+        bad = copy.failing(sorted({test for _, test in pairs}))
+        for patch, test in pairs:
+            if test in bad:
                 count.fail(f"mutant {patch.stem}: {test} fails without it, too")
             else:
-                _judge(copy, patch, count)
+                _judge(copy, patch, test, count)
     return count

@@ -52,7 +52,7 @@ def _simulate(copy) -> _Found:
 
 
 def _judge(copy, patch: Path, count: Count) -> None:
-    what = mutants.header(patch, "what")
+    what = mutants.headers(patch, "what")[0]
     applied = copy.apply(patch)
     if applied.returncode != 0:
         count.fail(f"simulation fault {patch.stem}: the patch does not apply")

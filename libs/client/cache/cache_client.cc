@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "libs/client/cache/batch_buffers.h"
 #include "libs/rpc/client_call.h"
 #include "libs/status/status.h"
 #include "slipstream/cache/v1/cache.grpc.pb.h"
@@ -32,11 +33,14 @@ std::optional<CachedValue> FoundIn(v1::GetResponse&& response) {
 }  // namespace
 
 struct CacheClient::Stub {
+  explicit Stub(std::shared_ptr<grpc::Channel> channel)
+      : rpc(v1::CacheService::NewStub(channel)), bytes(std::move(channel)) {}
   std::unique_ptr<v1::CacheService::Stub> rpc;
+  grpc::GenericStub bytes;
 };
 
 CacheClient::CacheClient(std::shared_ptr<grpc::Channel> channel)
-    : stub_(new Stub{v1::CacheService::NewStub(std::move(channel))}) {}
+    : stub_(std::make_unique<Stub>(std::move(channel))) {}
 
 CacheClient::~CacheClient() = default;
 
@@ -89,6 +93,18 @@ Async<absl::StatusOr<std::vector<std::optional<CachedValue>>>> CacheClient::GetM
   std::vector<std::optional<CachedValue>> found;
   for (auto& result : *response->mutable_results()) found.push_back(FoundIn(std::move(result)));
   co_return found;
+}
+
+Async<absl::StatusOr<ValueBatch>> CacheClient::GetMany(rpc::CallOptions call,
+                                                       const KeyBatch& keys) {
+  const grpc::ByteBuffer request = RequestOf(keys);
+  auto response = co_await rpc::CallUnary<grpc::ByteBuffer>(
+      call, [&](grpc::ClientContext* context, grpc::ByteBuffer* out, auto done) {
+        stub_->bytes.UnaryCall(context, kGetManyMethod, grpc::StubOptions(kGetManyMethod), &request,
+                               out, std::move(done));
+      });
+  if (!response.ok()) co_return response.status();
+  co_return ValuesOf(*response);
 }
 
 Async<absl::StatusOr<std::vector<absl::StatusOr<uint64_t>>>> CacheClient::SetMany(
