@@ -5,6 +5,8 @@
 #include <thread>
 #include <vector>
 
+#include "libs/sync/short_mutex_lock.h"
+
 namespace slipstream::sync {
 namespace {
 
@@ -13,7 +15,12 @@ struct Counter {
   int value ABSL_GUARDED_BY(mu) = 0;
 };
 
-TEST(MutexTest, ExcludesOtherThreads) {
+template <class Lock>
+class MutexLockTest : public testing::Test {};
+using Locks = testing::Types<MutexLock, ShortMutexLock>;
+TYPED_TEST_SUITE(MutexLockTest, Locks);
+
+TYPED_TEST(MutexLockTest, ExcludesOtherThreads) {
   constexpr int kThreadCount = 4;
   constexpr int kStepCount = 20000;
   Counter counter;
@@ -21,7 +28,7 @@ TEST(MutexTest, ExcludesOtherThreads) {
   for (int t = 0; t < kThreadCount; ++t) {
     threads.emplace_back([&counter] {
       for (int i = 0; i < kStepCount; ++i) {
-        MutexLock lock(counter.mu);
+        TypeParam lock(counter.mu);
         const int before = counter.value;
         if (i % 64 == 0) std::this_thread::yield();  // widens the window that the lock must close
         counter.value = before + 1;

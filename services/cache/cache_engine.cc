@@ -16,6 +16,11 @@ constexpr size_t kTokenBytes = 16;
 // Of one GetOrLease whose value changes while it asks.
 constexpr int kMaxLeaseTries = 3;
 
+// Of a compressed one, for an answer.
+struct PlainEntry : Entry {
+  std::string kept;  // its bytes
+};
+
 absl::StatusOr<uint64_t> VersionOf(const WriteResult& result) {
   if (result.outcome == WriteResult::kStored) return result.version;
   if (result.outcome == WriteResult::kFailed) return result.error;
@@ -371,18 +376,20 @@ Async<absl::StatusOr<Invalidated>> CacheEngine::Invalidate(Invalidation what) {
 void CacheEngine::Unpack(absl::Span<Found> found) {
   for (Found& one : found) {
     if (one.entry == nullptr || !one.entry->compressed) continue;
-    auto plain = std::make_shared<Entry>();
-    plain->bytes.reserve(one.entry->bytes.size() + one.ValueBytes());
-    plain->bytes.append(one.entry->id()).append(one.entry->user_key());
-    if (!codec_.Decompress(one.entry->value(), &plain->bytes)) {
+    auto plain = std::make_shared<PlainEntry>();
+    const std::string_view id = one.entry->id(), user_key = one.entry->user_key();
+    std::string& kept = plain->kept;
+    kept.reserve(id.size() + user_key.size() + one.ValueBytes());
+    kept.append(id).append(user_key);
+    if (!codec_.Decompress(one.entry->value(), &kept)) {
       damaged_values_count_.fetch_add(1, std::memory_order_relaxed);
       const uint64_t version = one.entry->version;
       one = Found();
       one.damaged_version = version;
       continue;
     }
-    plain->id_size = one.entry->id_size;
-    plain->user_key_size = one.entry->user_key_size;
+    plain->SetBytes(kept.data(), id.size(), user_key.size(),
+                    kept.size() - id.size() - user_key.size());
     plain->version = one.entry->version;
     plain->stored_at_ms = one.entry->stored_at_ms;
     plain->stale_at_ms = one.entry->stale_at_ms;

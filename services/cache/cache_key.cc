@@ -77,6 +77,12 @@ void AppendKey(std::string_view key, std::string* id) {
   id->append(reinterpret_cast<const char*>(digest), sizeof(digest));
 }
 
+bool IsKeySize(size_t size) { return size > 0 && size <= kMaxKeyBytes; }
+
+absl::Status BadKeySize(FieldPath field) {
+  return status::FieldError(field.At("key"), "must be 1-4096 bytes");
+}
+
 // `field` names it when it is refused.
 template <class Field>
 absl::Status CheckNamespace(std::string_view space, Field field) {
@@ -228,9 +234,7 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const KeyParts& key, FieldPath field
   if (key.type == v1::CacheKey::TYPE_UNSPECIFIED || !v1::CacheKey::Type_IsValid(key.type)) {
     return status::FieldError(field.At("type"), "must be one of the types of CacheKey.Type");
   }
-  if (key.key.empty() || key.key.size() > kMaxKeyBytes) {
-    return status::FieldError(field.At("key"), "must be 1-4096 bytes");
-  }
+  if (!IsKeySize(key.key.size())) return BadKeySize(field);
   auto scope = ScopeOf(key, field);
   if (!scope.ok()) return scope.status();
 
@@ -252,6 +256,25 @@ absl::StatusOr<ScopedKey> CallerScopes::Key(const KeyParts& key, FieldPath field
 uint64_t CallerScopes::Owner() const {
   const bool tenant = !principal_.tenant.empty();
   return absl::HashOf(tenant, tenant ? principal_.tenant : principal_.user) | 1;
+}
+
+absl::StatusOr<ScopedKey> CallerScopes::KeyAfter(const ScopedKey& before,
+                                                 const KeyParts& parts_before, const KeyParts& key,
+                                                 FieldPath field) const {
+  if (!key.SameButForKey(parts_before)) return Key(key, field);
+  if (!IsKeySize(key.key.size())) return BadKeySize(field);
+  ScopedKey out;
+  const size_t common = size_t{before.space_begin_} + before.space_size_;
+  out.id_.reserve(common + 1 + kDigestBytes);
+  out.id_.append(before.id_, 0, common);
+  AppendKey(key.key, &out.id_);
+  out.user_key_ = key.key;
+  out.hash_ = ScopedKey::HashOf(out.id_);
+  out.owner_ = before.owner_;
+  out.type_ = before.type_;
+  out.space_begin_ = before.space_begin_;
+  out.space_size_ = before.space_size_;
+  return out;
 }
 
 absl::StatusOr<ScopedKey> CallerScopes::KeyToWrite(const v1::CacheKey& key, FieldPath field) const {

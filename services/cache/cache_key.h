@@ -64,6 +64,9 @@ struct KeyParts {
   static KeyParts Of(const v1::CacheKey& key) {
     return {key.namespace_(), key.type(), key.scope(), key.role(), key.key()};
   }
+  bool SameButForKey(const KeyParts& other) const {
+    return space == other.space && type == other.type && scope == other.scope && role == other.role;
+  }
 };
 
 class ScopedKey {
@@ -167,6 +170,11 @@ class CallerScopes {
     return Key(KeyParts::Of(key), field);
   }
   absl::StatusOr<ScopedKey> Key(v1::CacheKey&& key, FieldPath field = {}) const = delete;
+
+  // The same for a key of which only `key` differs from that of `before`, made here of
+  // `parts_before`: all else was checked and is taken over. Others as by Key.
+  absl::StatusOr<ScopedKey> KeyAfter(const ScopedKey& before, const KeyParts& parts_before,
+                                     const KeyParts& key, FieldPath field = {}) const;
 
   // The same for a write. Errors also: PERMISSION_DENIED (SHARED_WRITE_DENIED).
   absl::StatusOr<ScopedKey> KeyToWrite(const v1::CacheKey& key, FieldPath field = {}) const;

@@ -58,6 +58,63 @@ std::vector<std::string> HostileKeys() {
   };
 }
 
+TEST(CacheKeyTest, AKeyAfterAnotherIsTheSameAsAlone) {
+  const auto who = Who("alice", "t1", {"user", "buyer"});
+  const CallerScopes scopes(who);
+  std::vector<KeyParts> asked;
+  for (const auto& text : HostileKeys())
+    asked.push_back(KeyParts::Of(Asked(v1::CacheKey::USER, text)));
+  // Each part differs once.
+  asked.push_back(KeyParts::Of(Asked(v1::CacheKey::TENANT, "k")));
+  asked.push_back(KeyParts::Of(Asked(v1::CacheKey::TENANT, "k", "shopu")));
+  asked.push_back(asked.back());
+  asked.back().type = v1::CacheKey::LLM_RESPONSE;
+  for (const char* role : {"buyer", "user"}) {
+    asked.push_back(KeyParts::Of(Asked(v1::CacheKey::ROLE, "k")));
+    asked.back().role = role;
+  }
+  auto before = scopes.Key(asked[0]);
+  ASSERT_TRUE(before.ok());
+  std::set<std::string> ids{before->id()};
+  for (size_t i = 1; i < asked.size(); ++i) {
+    auto alone = scopes.Key(asked[i]);
+    auto after = scopes.KeyAfter(*before, asked[i - 1], asked[i]);
+    ASSERT_TRUE(alone.ok() && after.ok()) << i << alone.status() << after.status();
+    EXPECT_EQ(after->id(), alone->id());
+    EXPECT_EQ(after->hash(), alone->hash());
+    EXPECT_EQ(after->owner(), alone->owner());
+    EXPECT_EQ(after->type(), alone->type());
+    EXPECT_EQ(after->space(), alone->space());
+    EXPECT_EQ(after->user_key(), alone->user_key());
+    ids.insert(after->id());
+    before = std::move(after);
+  }
+  EXPECT_EQ(ids.size(), asked.size());
+}
+
+TEST(CacheKeyTest, AKeyAfterAnotherIsRefusedLikeOneAlone) {
+  const auto who = Who("alice", "", {"user"});
+  const CallerScopes scopes(who);
+  const KeyParts good = KeyParts::Of(Asked(v1::CacheKey::USER, "k"));
+  const auto before = scopes.Key(good);
+  const std::string long_key(kMaxKeyBytes + 1, 'x');
+  KeyParts no_key = good, long_one = good, no_type = good, no_space = good, no_tenant = good,
+           foreign_role = good;
+  no_key.key = "";
+  long_one.key = long_key;
+  no_type.type = 0;
+  no_space.space = "";
+  no_tenant.scope = v1::CacheKey::TENANT;
+  foreign_role.scope = v1::CacheKey::ROLE;
+  foreign_role.role = "admin";
+  for (const auto& bad : {no_key, long_one, no_type, no_space, no_tenant, foreign_role}) {
+    const auto alone = scopes.Key(bad, {"keys", 1});
+    const auto after = scopes.KeyAfter(*before, good, bad, {"keys", 1});
+    EXPECT_FALSE(after.ok());
+    EXPECT_EQ(after.status(), alone.status());
+  }
+}
+
 TEST(CacheKeyTest, EveryScopeNamespaceTypeAndKeyHasItsOwnId) {
   const std::vector<auth::Principal> callers = {Who("alice"),
                                                 Who("bob"),

@@ -86,7 +86,9 @@ class GetManyKeys {
     const CallerScopes scopes(call.principal());
     keys_.reserve(parts.size());
     for (size_t i = 0; i < parts.size(); ++i) {
-      auto key = scopes.Key(parts[i], {"keys", static_cast<int>(i)});
+      const FieldPath field{"keys", static_cast<int>(i)};
+      auto key = i == 0 ? scopes.Key(parts[i], field)
+                        : scopes.KeyAfter(keys_.back(), parts[i - 1], parts[i], field);
       if (!key.ok()) return key.status();
       keys_.push_back(*std::move(key));
     }

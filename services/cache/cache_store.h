@@ -37,9 +37,10 @@ namespace slipstream::cache {
 
 // A stored value; never changes once stored, so that readers need no copy.
 struct Entry {
-  std::string bytes;  // id, the caller's key and the value in one piece
+  const char* bytes = nullptr;  // id, the caller's key and the value; whoever makes it keeps them
   uint32_t id_size = 0;
   uint32_t user_key_size = 0;
+  uint32_t value_size = 0;
   bool negative = false;
   bool compressed = false;  // value() is a frame of ValueCodec
   uint64_t version = 0;
@@ -47,13 +48,15 @@ struct Entry {
   int64_t stale_at_ms = 0;    // never later than the end
   int64_t expires_at_ms = 0;  // at this moment it is gone
 
-  std::string_view id() const { return std::string_view(bytes).substr(0, id_size); }
-  std::string_view user_key() const {
-    return std::string_view(bytes).substr(id_size, user_key_size);
+  void SetBytes(const char* at, size_t id, size_t user_key, size_t value) {
+    bytes = at;
+    id_size = static_cast<uint32_t>(id);
+    user_key_size = static_cast<uint32_t>(user_key);
+    value_size = static_cast<uint32_t>(value);
   }
-  std::string_view value() const {
-    return std::string_view(bytes).substr(size_t{id_size} + user_key_size);
-  }
+  std::string_view id() const { return {bytes, id_size}; }
+  std::string_view user_key() const { return {bytes + id_size, user_key_size}; }
+  std::string_view value() const { return {bytes + id_size + user_key_size, value_size}; }
 };
 using EntryRef = std::shared_ptr<const Entry>;
 

@@ -4,15 +4,13 @@
 #include <string>
 
 #include "gtest/gtest.h"
+#include "services/cache/entry_memory.h"
 
 namespace slipstream::cache::wire {
 namespace {
 
-Found Hit(std::string value, uint64_t version, int64_t ttl_left_ms, int64_t age_ms) {
-  auto entry = std::make_shared<Entry>();
-  entry->bytes = "idkey" + value;
-  entry->id_size = 2;
-  entry->user_key_size = 3;
+Found Hit(std::string_view value, uint64_t version, int64_t ttl_left_ms, int64_t age_ms) {
+  auto entry = MakeEntry<Entry>("id", "key", value);
   entry->version = version;
   Found out;
   out.freshness = Found::kFresh;

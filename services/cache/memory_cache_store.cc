@@ -8,16 +8,18 @@
 #include "absl/container/inlined_vector.h"
 #include "absl/hash/hash.h"
 #include "libs/sync/mutex.h"
+#include "libs/sync/short_mutex_lock.h"
+#include "services/cache/entry_memory.h"
 #include "services/cache/eviction/adaptive_policy.h"
 
 namespace slipstream::cache {
 
 namespace {
 
-// What an entry costs beside its bytes and its Node: the control block, two allocations' rounding
+// What an entry costs beside its bytes and its Node: the control block, the allocation's rounding
 // up, a table slot after doubling, frequencies and ghosts. Measured: `tools/bench cache-l1`
 // compares what is accounted with what the allocator has handed out.
-constexpr int64_t kBookkeepingBytes = 184;
+constexpr int64_t kBookkeepingBytes = 208;
 
 // Of each shard's bytes, one in so many is for what the policy keeps beside the entries.
 constexpr int64_t kShadowsPart = 32;
@@ -40,7 +42,8 @@ struct Liveness {
 
 }  // namespace
 
-struct MemoryCacheStore::Node : EntryLink, Liveness, OwnedLink, Entry {};
+// Behind it are the entry's bytes (entry_memory.h).
+struct MemoryCacheStore::Node : Liveness, Entry, EntryLink, OwnedLink {};
 
 struct MemoryCacheStore::Shard {
   using NodePtr = std::shared_ptr<Node>;
@@ -166,7 +169,7 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
                             absl::Span<EntryRef> found) {
   for (size_t i = 0; i < keys.size(); ++i) {
     Shard& shard = ShardOf(keys[i].hash());
-    sync::MutexLock lock(shard.mutex);
+    sync::ShortMutexLock lock(shard.mutex);
     const auto it = shard.FindLive({keys[i].id(), keys[i].hash()}, now_ms, epochs_);
     if (it == shard.table.end()) {
       found[i] = nullptr;
@@ -201,11 +204,7 @@ WriteResult MemoryCacheStore::WriteIn(Shard& shard, const WriteRequest& write,
                                       absl::Span<const uint32_t> slots, int64_t now_ms,
                                       const Copy* copy) {
   const ScopedKey& key = *write.key;
-  auto node = std::make_shared<Node>();
-  node->bytes.reserve(key.id().size() + key.user_key().size() + write.value.size());
-  node->bytes.append(key.id()).append(key.user_key()).append(write.value);
-  node->id_size = static_cast<uint32_t>(key.id().size());
-  node->user_key_size = static_cast<uint32_t>(key.user_key().size());
+  auto node = MakeEntry<Node>(key.id(), key.user_key(), write.value);
   node->negative = write.negative;
   node->compressed = write.compressed;
   node->stored_at_ms = copy != nullptr ? copy->stored_at_ms : now_ms;
@@ -215,12 +214,12 @@ WriteResult MemoryCacheStore::WriteIn(Shard& shard, const WriteRequest& write,
   node->hash = key.hash();
   node->owner = key.owner();
   node->slots.assign(slots.begin(), slots.end());
-  node->weight_bytes =
-      static_cast<uint32_t>(node->bytes.capacity() + sizeof(Node) + kBookkeepingBytes +
-                            (node->slots.size() > 2 ? node->slots.capacity() * 4 : 0));
+  node->weight_bytes = static_cast<uint32_t>(
+      key.id().size() + key.user_key().size() + write.value.size() + sizeof(Node) +
+      kBookkeepingBytes + (node->slots.size() > 2 ? node->slots.capacity() * 4 : 0));
 
   Shard::NodePtr replaced;  // freed after the lock is released
-  sync::MutexLock lock(shard.mutex);
+  sync::ShortMutexLock lock(shard.mutex);
   // Within the lock, so that a delete or invalidation that ended before this write is seen by it.
   node->born = write.fill ? write.fill->as_of : epochs_.now();
   const auto it = shard.FindLive({key.id(), key.hash()}, now_ms, epochs_);

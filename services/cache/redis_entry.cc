@@ -3,6 +3,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "services/cache/entry_memory.h"
 
 namespace slipstream::cache {
 
@@ -74,11 +75,7 @@ std::optional<RedisEntry> DecodeEntry(std::string_view bytes) {
 }
 
 EntryRef EntryOf(const RedisEntry& entry, std::string_view id) {
-  auto out = std::make_shared<Entry>();
-  out->bytes.reserve(id.size() + entry.user_key.size() + entry.value.size());
-  out->bytes.append(id).append(entry.user_key).append(entry.value);
-  out->id_size = static_cast<uint32_t>(id.size());
-  out->user_key_size = static_cast<uint32_t>(entry.user_key.size());
+  auto out = MakeEntry<Entry>(id, entry.user_key, entry.value);
   out->negative = entry.negative;
   out->compressed = entry.compressed;
   out->version = entry.version;

@@ -19,6 +19,7 @@
 #include "absl/flags/parse.h"
 #include "libs/sync/mutex.h"
 #include "nlohmann/json.hpp"
+#include "services/cache/entry_memory.h"
 #include "services/cache/memory_cache_store.h"
 #include "services/cache/tag_slots.h"
 
@@ -107,11 +108,7 @@ class Map final : public Side {
     return true;
   }
   void Write(const ScopedKey& key, int64_t now_ms, std::string_view value) override {
-    auto entry = std::make_shared<cache::Entry>();
-    entry->bytes.reserve(key.id().size() + key.user_key().size() + value.size());
-    entry->bytes.append(key.id()).append(key.user_key()).append(value);
-    entry->id_size = static_cast<uint32_t>(key.id().size());
-    entry->user_key_size = static_cast<uint32_t>(key.user_key().size());
+    auto entry = cache::MakeEntry<cache::Entry>(key.id(), key.user_key(), value);
     entry->stored_at_ms = now_ms;
     Shard& shard = ShardOf(key);
     EntryRef replaced = std::move(entry);

@@ -93,7 +93,9 @@ void RunGet(const Stubs& stubs, nlohmann::json* out) {
   std::atomic<size_t> response_bytes{0};
   UnaryLoad<GetRequest, GetResponse> load(
       sample,
-      [](int64_t number, GetRequest* request) { request->mutable_key()->set_key(NameOf(KeyOf(number))); },
+      [](int64_t number, GetRequest* request) {
+        request->mutable_key()->set_key(NameOf(KeyOf(number)));
+      },
       [&](int64_t number, auto* context, auto* request, auto* response, auto done) {
         stubs[static_cast<size_t>(number) % stubs.size()]->async()->Get(context, request, response,
                                                                         std::move(done));

@@ -1,5 +1,6 @@
 // KeyBatch and ValueBatch as what gRPC carries, for callers with a generic stub of their own:
-// kGetManyMethod with a request of RequestOf, and ValuesOf its answer. CacheClient::GetMany does so.
+// kGetManyMethod with a request of RequestOf, and ValuesOf its answer. CacheClient::GetMany does
+// so.
 //
 // Thread safety: free functions.
 #ifndef LIBS_CLIENT_CACHE_BATCH_BUFFERS_H_
