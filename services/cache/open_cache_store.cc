@@ -39,8 +39,9 @@ absl::StatusOr<std::unique_ptr<CacheStore>> OpenRedis(service::Context& context,
   redis_options.client_name = "slipstream-cache";
   redis_options.command_timeout = RedisCacheStore::kCommandTimeout;
   redis_options.greeting = RedisCacheStore::Greeting(config.redis_key_prefix());
-  auto client = redis::Client::Create({context.runtime.executor(), context.random, logger},
-                                      std::move(redis_options));
+  auto client =
+      redis::Client::Create({context.runtime.executor(), context.random, logger, &context.metrics},
+                            std::move(redis_options));
   if (!client.ok()) return client.status();
   RedisCacheStoreOptions options;
   options.memory = memory;

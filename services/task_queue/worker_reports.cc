@@ -102,14 +102,17 @@ Async<std::vector<absl::Status>> WorkerSessions::ReportRun(const std::string& se
   std::vector<absl::Status> statuses;
   statuses.reserve(run.size());
   for (const Reported& result : *reported) statuses.push_back(result.status);
-  Settle(session_id, run, *reported, now);
+  std::vector<LeaseKey> unsure = Settle(session_id, run, *reported, now);
+  if (!unsure.empty()) co_await HandBack(std::move(unsure));
   co_return statuses;
 }
 
-void WorkerSessions::Settle(const std::string& session_id, std::span<const WorkerReport> run,
-                            std::vector<Reported>& results, absl::Time now) {
+std::vector<LeaseKey> WorkerSessions::Settle(const std::string& session_id,
+                                             std::span<const WorkerReport> run,
+                                             std::vector<Reported>& results, absl::Time now) {
   const bool progress = KindOf(run[0]) == Kind::kProgress;
   int64_t stale = 0;
+  std::vector<LeaseKey> unsure;
   std::vector<TaskRecord> changed;
   changed.reserve(run.size());
   {
@@ -125,12 +128,14 @@ void WorkerSessions::Settle(const std::string& session_id, std::span<const Worke
       auto held = it->second.held.find(run[i].task_id);
       if (held != it->second.held.end() && held->second.epoch == run[i].epoch) {
         it->second.held.erase(held);
+        if (!result.status.ok()) unsure.push_back({run[i].task_id, session_id, run[i].epoch});
       }
     }
   }
   deps_.figures.StaleRefused(stale);
   if (!progress) deps_.figures.Ended(changed, now);
   deps_.signals.Changed(changed);
+  return unsure;
 }
 
 bool WorkerSessions::EndLease(const LeaseKey& lease, std::string_view reason) {

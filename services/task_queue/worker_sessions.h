@@ -219,8 +219,10 @@ class WorkerSessions {
   Async<absl::StatusOr<std::vector<Reported>>> Store(const std::string& session_id,
                                                      std::span<const WorkerReport> run,
                                                      absl::Time now);
-  void Settle(const std::string& session_id, std::span<const WorkerReport> run,
-              std::vector<Reported>& results, absl::Time now);
+  // Leases that the session is taken to hold no more although the store may have them as its: a
+  // refused report may name the very lease that was granted after the refusal.
+  std::vector<LeaseKey> Settle(const std::string& session_id, std::span<const WorkerReport> run,
+                               std::vector<Reported>& results, absl::Time now);
   void KeepAlive(const std::string& session_id, absl::Time now);
 
   const Deps deps_;

@@ -1,6 +1,7 @@
-"""The main job with the tasks on a real Redis, and what survives: the queue's own death, that of
+"""The main job with the tasks and the cache on a real Redis, and what survives: the queue's own death, that of
 Redis, and a Redis that would throw tasks away."""
 
+import re
 import shutil
 import tempfile
 import time
@@ -15,7 +16,8 @@ from suite import SuiteError
 
 REDIS = Redis()
 SUITE = SharedSuite(
-    split=True, environment={"SLIPSTREAM_TASK_QUEUE_REDIS_URL": REDIS.url},
+    split=True, environment={"SLIPSTREAM_TASK_QUEUE_REDIS_URL": REDIS.url,
+                             "SLIPSTREAM_CACHE_REDIS_URL": REDIS.url},
     settings={"edge": ["sse_heartbeat_ms: 1000"],
               "task_queue": ["session_grace_ms: 500", "retry_backoff_base_ms: 50"]})
 tearDownModule = SUITE.stop
@@ -80,6 +82,39 @@ class RefusedRedisTest(unittest.TestCase):
             with Suite(Path(folder), environment={"SLIPSTREAM_TASK_QUEUE_REDIS_URL": evicts.url}):
                 pass
         self.assertIn("noeviction", str(refused.exception))
+
+
+class CacheTest(unittest.TestCase):
+    def setUp(self):
+        self.alice = SUITE.client()
+
+    def stats(self) -> dict:
+        return until_served(lambda: self.alice.get("/api/v1/performance/cache/stats"))
+
+    def until(self, condition) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
+    def test_the_cache_says_when_its_redis_is_away_and_recovers(self):
+        self.until(lambda: not self.stats().get("degraded"))
+        self.assertEqual([tier["tier"] for tier in self.stats()["tiers"]], ["L1", "L2"])
+        self.until(lambda: self.stats().get("redis", {}).get("version"))
+        REDIS.kill()
+        try:
+            self.until(lambda: self.stats().get("degraded"))
+            status, _, text = SUITE.probe("cache", "/readyz")
+            self.assertEqual(status, 200, "readers are still served")
+            self.assertIn('"degraded":[{"name":"cache"', text)
+        finally:
+            REDIS.start()
+        self.until(lambda: not self.stats().get("degraded"))
+        self.assertNotIn("degraded", SUITE.probe("cache", "/readyz")[2])
+        metrics = SUITE.probe("cache", "/metrics")[2]
+        reconnects = re.search(r'^slipstream_redis_reconnects_total{client="slipstream-cache"} (\d+)',
+                               metrics, re.MULTILINE)
+        self.assertGreater(int(reconnects[1]), 0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,15 @@ TEST(SimulationTest, TwoHundredSeedsHoldEveryInvariant) {
   }
 }
 
+// A forged report was refused, its very lease granted, and only then was the refusal settled: the
+// worker dropped what the store went on to hold as its.
+TEST(SimulationTest, ASeedThatOnceFoundALostLease) {
+  metrics::Registry registry;
+  const QueueSeries series(registry);
+  const Outcome outcome = RunSeed({.seed = 8078}, MakeMemoryStore, series);
+  EXPECT_TRUE(outcome.passed) << outcome.invariant << ": " << outcome.violation;
+}
+
 TEST(SimulationTest, ASeedIsTheSameRunEachTime) {
   metrics::Registry registry;
   const QueueSeries series(registry);
