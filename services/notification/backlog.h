@@ -21,6 +21,9 @@ class Backlog {
   // stands at the end. kFull: keeping it would exceed `max_bytes`; nothing has changed.
   Outcome Push(const EventPtr& event, int64_t max_bytes);
 
+  // Forgets what is of a channel of this kind.
+  void Drop(ChannelKind kind);
+
   bool empty() const { return count_ == 0; }
   int64_t held_bytes() const { return held_bytes_; }
   // REQUIRES: not empty.

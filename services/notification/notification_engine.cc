@@ -17,22 +17,40 @@ NotificationEngine::NotificationEngine(EngineOptions options, Deps deps)
     : options_(options),
       deps_(deps),
       since_(deps.clock.Now()),
-      publish_queue_(deps.store, [this](const Appended& appended) { Deliver(appended); }),
-      registry_(options.registry),
-      next_housekeeping_(deps.clock.Monotonic()) {}
+      publish_queue_(deps.store, [this](const Appended& appended) { OnPublished(appended); }),
+      registry_(options.registry,
+                [&store = deps.store](const Channel& channel, bool followed) {
+                  followed ? store.Follow(channel) : store.Unfollow(channel);
+                }),
+      next_housekeeping_(deps.clock.Monotonic()) {
+  deps_.store.SetListener(this);
+}
+
+NotificationEngine::~NotificationEngine() { deps_.store.SetListener(nullptr); }
 
 Async<absl::StatusOr<std::vector<Appended>>> NotificationEngine::Publish(
     std::vector<AppendRequest> events) {
   return publish_queue_.Publish(std::move(events));
 }
 
-void NotificationEngine::Deliver(const Appended& appended) {
+void NotificationEngine::OnPublished(const Appended& appended) {
   sync::MutexLock lock(mutex_);
   if (appended.duplicate) {
     registry_.CountDuplicate();
-  } else {
-    registry_.FanOut(appended.event, deps_.clock.Now());
+    return;
   }
+  registry_.CountPublished(*appended.event);
+  if (!deps_.store.shared()) registry_.FanOut(appended.event, deps_.clock.Now());
+}
+
+void NotificationEngine::OnEvents(const std::vector<EventPtr>& events) {
+  sync::MutexLock lock(mutex_);
+  for (const EventPtr& event : events) registry_.FanOut(event, deps_.clock.Now());
+}
+
+void NotificationEngine::OnLost(const Channel& channel, const ReadResult& read) {
+  sync::MutexLock lock(mutex_);
+  registry_.Lose(channel, read, deps_.clock.Now());
 }
 
 absl::StatusOr<std::shared_ptr<Link>> NotificationEngine::OpenLink(LinkOptions options) {
@@ -149,6 +167,7 @@ EngineStats NotificationEngine::Stats(const std::string& user, const std::string
   EngineStats out;
   out.since = since_;
   out.history = deps_.store.Stats();
+  out.degraded = deps_.store.degraded();
   sync::MutexLock lock(mutex_);
   out.links_count = registry_.links_count();
   out.queue_bytes = registry_.backlog_bytes();

@@ -52,11 +52,12 @@ struct EngineStats {
   int64_t links_count = 0;
   int64_t queue_bytes = 0;
   HistoryStats history;
+  bool degraded = false;
   absl::Duration delivery_p50;
   absl::Duration delivery_p99;
 };
 
-class NotificationEngine {
+class NotificationEngine final : private HistoryListener {
  public:
   struct Deps {
     HistoryStore& store;
@@ -66,6 +67,7 @@ class NotificationEngine {
   };
 
   NotificationEngine(EngineOptions options, Deps deps);
+  ~NotificationEngine() override;
 
   // One result per event, in order. REQUIRES: 1 to PublishQueue::kMaxBatchCount events.
   Async<absl::StatusOr<std::vector<Appended>>> Publish(std::vector<AppendRequest> events);
@@ -103,7 +105,9 @@ class NotificationEngine {
   bool drained() const;
 
  private:
-  void Deliver(const Appended& appended);
+  void OnPublished(const Appended& appended);
+  void OnEvents(const std::vector<EventPtr>& events) override;
+  void OnLost(const Channel& channel, const ReadResult& read) override;
   void EndLink(const std::shared_ptr<Link>& link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const EngineOptions options_;

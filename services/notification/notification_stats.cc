@@ -66,6 +66,7 @@ v1::NotificationStats ToProto(const EngineStats& stats) {
     count.set_count(figures.closes[i]);
   }
   out.set_held_bytes(stats.history.held_bytes + stats.queue_bytes);
+  out.set_degraded(stats.degraded);
   out.set_delivery_p50_ms(absl::ToDoubleMilliseconds(stats.delivery_p50));
   out.set_delivery_p99_ms(absl::ToDoubleMilliseconds(stats.delivery_p99));
   return out;

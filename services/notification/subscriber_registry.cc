@@ -53,6 +53,7 @@ struct SubscriberRegistry::Subscriber {
   std::string tenant;
   TypeSet types;
   bool replaying = true;
+  bool lost = false;  // while replaying: something that its read did not tell of
   bool slow = false;  // is in slow_
   int64_t credit;
   std::array<Members*, kChannelKindCount> channels{};
@@ -74,8 +75,10 @@ struct SubscriberRegistry::LinkState {
   std::vector<uint64_t> receivers;  // of the event that is fanned out
 };
 
-SubscriberRegistry::SubscriberRegistry(RegistryOptions options)
-    : options_(options), presence_(options.remember_users) {}
+SubscriberRegistry::SubscriberRegistry(RegistryOptions options, OnFollowed on_followed)
+    : options_(options),
+      on_followed_(std::move(on_followed)),
+      presence_(options.remember_users) {}
 SubscriberRegistry::~SubscriberRegistry() = default;
 
 void SubscriberRegistry::AddLink(std::shared_ptr<Link> link) {
@@ -150,7 +153,9 @@ void SubscriberRegistry::Join(Subscriber& subscriber, const Channel& channel) {
   std::unique_ptr<Members>& members = channels_[key];
   if (members == nullptr) {
     members = std::make_unique<Members>();
+    members->channel = channel;
     members->key = std::move(key);
+    if (on_followed_) on_followed_(channel, true);
   }
   const size_t kind = Index(channel.kind);
   subscriber.channels[kind] = members.get();
@@ -166,7 +171,9 @@ void SubscriberRegistry::Leave(Subscriber& subscriber, ChannelKind kind) {
   members->subscribers[slot] = last;
   last->slots[Index(kind)] = slot;
   members->subscribers.pop_back();
-  if (members->subscribers.empty()) channels_.erase(std::string(members->key));
+  if (!members->subscribers.empty()) return;
+  if (on_followed_) on_followed_(members->channel, false);
+  channels_.erase(std::string(members->key));
 }
 
 void SubscriberRegistry::Erase(Subscriber& subscriber, absl::Time now) {
@@ -185,9 +192,11 @@ void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& sp
   if (found == nullptr) return;
   Subscriber& subscriber = *found;
   const std::vector<Channel> channels = ChannelsOf(spec.user, spec.tenant);
-  bool recovered = true;
+  bool recovered = !subscriber.lost;
+  std::array<const ReadResult*, kChannelKindCount> read_of{};
   for (size_t i = 0; i < channels.size(); ++i) {
     const size_t kind = Index(channels[i].kind);
+    read_of[kind] = &reads[i];
     subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(reads[i]);
     if (spec.cursor && (reads[i].lost || !(*spec.cursor)[kind].is_set())) recovered = false;
   }
@@ -208,7 +217,34 @@ void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& sp
     Offer(subscriber, event, /*bounded=*/false);
   }
   subscriber.replayed_progress = std::move(replayed_progress);
-  for (const EventPtr& event : live) Offer(subscriber, event, /*bounded=*/true);
+  for (const EventPtr& event : live) {
+    // It may name the same place by an earlier epoch.
+    if (read_of[Index(event->channel.kind)]->Covers(event->position)) continue;
+    Offer(subscriber, event, /*bounded=*/true);
+  }
+  CloseSlowReaders(now);
+}
+
+void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, absl::Time now) {
+  auto it = channels_.find(channel.Key());
+  if (it == channels_.end()) return;
+  const size_t kind = Index(channel.kind);
+  for (Subscriber* member : it->second->subscribers) {
+    Subscriber& subscriber = *member;
+    subscriber.lost = true;
+    if (!subscriber.replaying) {
+      // What waits for it of this channel comes again with the rest, if it is still there.
+      const int64_t before = subscriber.backlog.held_bytes();
+      subscriber.backlog.Drop(channel.kind);
+      backlog_bytes_ += subscriber.backlog.held_bytes() - before;
+      subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(read);
+      CountFor(subscriber, [](Figures& f) { ++f.not_recovered_count; });
+      subscriber.link->link->Push(SubscribedMessage{subscriber.id, FormatCursor(subscriber.sent),
+                                                    /*recovered=*/false, subscriber.user,
+                                                    subscriber.tenant, subscriber.expiry->first});
+    }
+    for (const EventPtr& event : read.events) Offer(subscriber, event, /*bounded=*/false);
+  }
   CloseSlowReaders(now);
 }
 
@@ -300,17 +336,19 @@ void SubscriberRegistry::Flush(const Link* link) {
   for (auto& [id, subscriber] : state->subscribers) FlushBacklog(*subscriber);
 }
 
-void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
-  ++figures_.published[static_cast<size_t>(event->type)];
-  if (event->channel.kind == ChannelKind::kUser) {
-    if (UserRecord* user = presence_.FindUser(event->channel.id); user != nullptr) {
-      ++user->figures.published[static_cast<size_t>(event->type)];
-    }
-  } else if (event->channel.kind == ChannelKind::kTenant) {
-    if (TenantRecord* tenant = presence_.FindTenant(event->channel.id); tenant != nullptr) {
-      ++tenant->figures.published[static_cast<size_t>(event->type)];
-    }
+void SubscriberRegistry::CountPublished(const Event& event) {
+  const auto type = static_cast<size_t>(event.type);
+  ++figures_.published[type];
+  if (event.channel.kind == ChannelKind::kUser) {
+    UserRecord* user = presence_.FindUser(event.channel.id);
+    if (user != nullptr) ++user->figures.published[type];
+  } else if (event.channel.kind == ChannelKind::kTenant) {
+    TenantRecord* tenant = presence_.FindTenant(event.channel.id);
+    if (tenant != nullptr) ++tenant->figures.published[type];
   }
+}
+
+void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
   auto it = channels_.find(event->channel.Key());
   if (it == channels_.end()) return;
   fanning_out_ = true;

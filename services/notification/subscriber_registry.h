@@ -10,6 +10,7 @@
 #define SERVICES_NOTIFICATION_SUBSCRIBER_REGISTRY_H_
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -48,7 +49,11 @@ struct RegistryOptions {
 
 class SubscriberRegistry {
  public:
-  explicit SubscriberRegistry(RegistryOptions options);
+  // Called when a channel gets its first member (true) and has lost its last (false); only quick
+  // work, and no call back.
+  using OnFollowed = std::function<void(const Channel& channel, bool followed)>;
+
+  explicit SubscriberRegistry(RegistryOptions options, OnFollowed on_followed = nullptr);
   ~SubscriberRegistry();
 
   void AddLink(std::shared_ptr<Link> link);
@@ -71,7 +76,12 @@ class SubscriberRegistry {
   // Empty when there is no such subscriber.
   std::string CursorOf(const Link* link, uint64_t id) const;
 
+  // Of an event published at this node, for the figures.
+  void CountPublished(const Event& event);
   void FanOut(const EventPtr& event, absl::Time now);
+  // Events of the channel are gone that no member has seen. Each is told, like one whose resume
+  // did not find all, and given what there is.
+  void Lose(const Channel& channel, const ReadResult& read, absl::Time now);
   // The link has room again.
   void Flush(const Link* link);
   // Ends those whose token has expired before `expired_before`, forgets users long away.
@@ -88,6 +98,7 @@ class SubscriberRegistry {
   struct Subscriber;
   struct LinkState;
   struct Members {
+    Channel channel;
     std::string key;
     std::vector<Subscriber*> subscribers;
   };
@@ -110,6 +121,7 @@ class SubscriberRegistry {
   void CountFor(const Subscriber& subscriber, Count count);
 
   const RegistryOptions options_;
+  const OnFollowed on_followed_;
   PresenceTable presence_;
   Figures figures_;
   std::unordered_map<const Link*, std::unique_ptr<LinkState>> links_;

@@ -1,0 +1,87 @@
+// HistoryStore in Redis, shared by any number of nodes: a stream per channel, appended, published
+// and made idempotent by one script, with hints for the nodes that follow the channel.
+//
+// Channels lie in kPartitionsCount partitions by their name, each under a hash tag: a call goes to
+// Redis once per partition it touches, and a cluster has them on all its nodes.
+//
+// Thread safety: all methods from any thread; the destructor not on the executor's threads.
+// Errors: libs/redis/client.h. An Append whose answer was lost (UNAVAILABLE) may have been made.
+#ifndef SERVICES_NOTIFICATION_REDIS_HISTORY_STORE_H_
+#define SERVICES_NOTIFICATION_REDIS_HISTORY_STORE_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "libs/clock/clock.h"
+#include "libs/logging/logger.h"
+#include "libs/random/random.h"
+#include "libs/redis/client.h"
+#include "services/notification/channel_follower.h"
+#include "services/notification/history_store.h"
+
+namespace slipstream::notification {
+
+struct RedisHistoryOptions {
+  std::string key_prefix = "slipstream";
+  int history_events_count = 50;  // per channel
+  absl::Duration history_ttl = absl::Hours(24);
+  // How often all followed channels are read although no hint says so.
+  absl::Duration look_interval = absl::Seconds(30);
+};
+
+class RedisHistoryStore final : public HistoryStore {
+ public:
+  static constexpr int kPartitionsCount = 16;
+
+  struct Deps {
+    const clock::Clock& clock;
+    random::Random& random;
+    logging::Logger logger;
+  };
+  // Begins to listen for hints at once; Redis need not be there yet.
+  RedisHistoryStore(std::unique_ptr<redis::Client> client, Deps deps, RedisHistoryOptions options);
+  ~RedisHistoryStore() override;
+
+  Async<absl::StatusOr<std::vector<Appended>>> Append(std::vector<AppendRequest> requests) override;
+  Async<absl::StatusOr<std::vector<ReadResult>>> Read(std::vector<ReadRequest> requests) override;
+  Async<absl::StatusOr<std::vector<int>>> Acknowledge(
+      std::vector<AcknowledgeRequest> requests) override;
+  bool shared() const override { return true; }
+  void SetListener(HistoryListener* listener) override { follower_->SetListener(listener); }
+  void Follow(const Channel& channel) override { follower_->Follow(channel); }
+  void Unfollow(const Channel& channel) override { follower_->Unfollow(channel); }
+  bool degraded() const override;
+  void Tick() override;
+  HistoryStats Stats() const override;
+  std::string_view name() const override { return "redis"; }
+
+ private:
+  struct Call;  // one script call per partition
+  using Args = std::vector<std::string>;
+
+  std::string BaseOf(size_t partition) const;
+  Args CommonArgs() const;
+  // Distributes `count` requests over partitions; `put` adds a request's arguments. Answers each
+  // request's own element of its script's reply.
+  template <class KeyOf, class Put>
+  Async<absl::StatusOr<std::vector<redis::Value>>> Run(const redis::Script& script, Args head,
+                                                       size_t count, KeyOf key_of, Put put);
+  Async<absl::StatusOr<std::vector<HistoryView>>> ReadViews(std::vector<ReadRequest> requests,
+                                                            bool own);
+  Async<absl::StatusOr<std::vector<HistoryView>>> Look(std::vector<ChannelFollower::Place> places);
+  void OnLink(bool up);
+
+  const Deps deps_;
+  const RedisHistoryOptions options_;
+  const std::unique_ptr<redis::Client> client_;
+  const std::shared_ptr<ChannelFollower> follower_;
+  std::unique_ptr<redis::Client::Subscription> hints_;
+  std::atomic<int64_t> next_look_ns_;
+  std::atomic<bool> warned_ = false;
+};
+
+}  // namespace slipstream::notification
+
+#endif  // SERVICES_NOTIFICATION_REDIS_HISTORY_STORE_H_
