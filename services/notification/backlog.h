@@ -26,7 +26,8 @@ class Backlog {
 
   bool empty() const { return count_ == 0; }
   int64_t held_bytes() const { return held_bytes_; }
-  // REQUIRES: not empty.
+  // REQUIRES: not empty, of both.
+  const EventPtr& Front() const { return events_.front(); }
   EventPtr Pop();
 
  private:

@@ -11,6 +11,22 @@ namespace {
 
 constexpr absl::Duration kHousekeepingInterval = absl::Seconds(1);
 
+SubscriberRegistry::Hooks HooksOf(const NotificationEngine::Deps& deps) {
+  SubscriberRegistry::Hooks hooks;
+  if (deps.store.shared()) {
+    hooks.followed = [&store = deps.store](const Channel& channel, bool followed) {
+      followed ? store.Follow(channel) : store.Unfollow(channel);
+    };
+  }
+  if (deps.directory != nullptr) {
+    hooks.connected = [directory = deps.directory](const std::string& user,
+                                                   const std::string& tenant, int count) {
+      directory->Set(user, tenant, count);
+    };
+  }
+  return hooks;
+}
+
 }  // namespace
 
 NotificationEngine::NotificationEngine(EngineOptions options, Deps deps)
@@ -18,10 +34,7 @@ NotificationEngine::NotificationEngine(EngineOptions options, Deps deps)
       deps_(deps),
       since_(deps.clock.Now()),
       publish_queue_(deps.store, [this](const Appended& appended) { OnPublished(appended); }),
-      registry_(options.registry,
-                [&store = deps.store](const Channel& channel, bool followed) {
-                  followed ? store.Follow(channel) : store.Unfollow(channel);
-                }),
+      registry_(options.registry, HooksOf(deps)),
       next_housekeeping_(deps.clock.Monotonic()) {
   deps_.store.SetListener(this);
 }
@@ -149,7 +162,17 @@ Async<absl::StatusOr<int>> NotificationEngine::Acknowledge(std::string user, std
   co_return pending->front();  // the user's own channel comes first
 }
 
-UserPresence NotificationEngine::PresenceOf(const std::string& user) {
+Async<std::vector<UserPresence>> NotificationEngine::FindPresence(std::vector<std::string> users) {
+  if (deps_.directory != nullptr) {
+    auto found = co_await deps_.directory->Find(users);
+    if (found.ok()) co_return *std::move(found);
+  }
+  std::vector<UserPresence> out;
+  for (const std::string& user : users) out.push_back(PresenceHere(user));
+  co_return out;
+}
+
+UserPresence NotificationEngine::PresenceHere(const std::string& user) {
   UserPresence out;
   out.user = user;
   sync::MutexLock lock(mutex_);
@@ -209,7 +232,9 @@ void NotificationEngine::Tick() {
       registry_.Tick(now - options_.token_leeway, now);
     }
   }
-  if (housekeeping) deps_.store.Tick();
+  if (!housekeeping) return;
+  deps_.store.Tick();
+  if (deps_.directory != nullptr) deps_.directory->Tick();
 }
 
 void NotificationEngine::BeginDrain(absl::Duration window) {

@@ -24,6 +24,7 @@
 #include "libs/sync/mutex.h"
 #include "services/notification/history_store.h"
 #include "services/notification/link.h"
+#include "services/notification/presence_directory.h"
 #include "services/notification/publish_queue.h"
 #include "services/notification/subscriber_registry.h"
 
@@ -34,14 +35,6 @@ struct EngineOptions {
   // How long after its `exp` a token still counts, as in its verification: a subscriber that is
   // ended could otherwise come straight back with the same token.
   absl::Duration token_leeway = absl::Seconds(60);
-};
-
-struct UserPresence {
-  std::string user;
-  std::string tenant;  // empty when unknown
-  bool known = false;
-  int connections_count = 0;
-  std::optional<absl::Time> last_seen_at;
 };
 
 struct EngineStats {
@@ -64,6 +57,8 @@ class NotificationEngine final : private HistoryListener {
     const clock::Clock& clock;
     random::Random& random;
     metrics::Histogram delivery_seconds = {};  // publish to hand-over
+    // Who is connected to the other nodes; null: there are none. Outlives the engine.
+    PresenceDirectory* directory = nullptr;
   };
 
   NotificationEngine(EngineOptions options, Deps deps);
@@ -93,7 +88,8 @@ class NotificationEngine final : private HistoryListener {
   // Answers how many kept events of the user's own channel are not acknowledged.
   Async<absl::StatusOr<int>> Acknowledge(std::string user, std::string tenant, Cursor cursor);
 
-  UserPresence PresenceOf(const std::string& user);
+  // One per user, in order: over all nodes, or of this one while the directory does not answer.
+  Async<std::vector<UserPresence>> FindPresence(std::vector<std::string> users);
   // At most one of the two is given: the figures of that user or tenant on this node.
   EngineStats Stats(const std::string& user, const std::string& tenant);
 
@@ -105,6 +101,7 @@ class NotificationEngine final : private HistoryListener {
   bool drained() const;
 
  private:
+  UserPresence PresenceHere(const std::string& user);
   void OnPublished(const Appended& appended);
   void OnEvents(const std::vector<EventPtr>& events) override;
   void OnLost(const Channel& channel, const ReadResult& read) override;

@@ -56,6 +56,7 @@ v1::NotificationStats ToProto(const EngineStats& stats) {
   }
   out.set_delivered_count(figures.delivered_count);
   out.set_conflated_count(figures.conflated_count);
+  out.set_delayed_count(figures.delayed_count);
   out.set_duplicates_count(figures.duplicates_count);
   out.set_recovered_count(figures.recovered_count);
   out.set_not_recovered_count(figures.not_recovered_count);

@@ -51,14 +51,15 @@ class RedisHistoryNode {
     auto client = redis::Client::Create({runtime_.executor(), random_, logging::Logger()},
                                         std::move(redis_options));
     EXPECT_TRUE(client.ok()) << client.status();
+    client_ = *std::move(client);
     store_ = std::make_unique<RedisHistoryStore>(
-        *std::move(client), RedisHistoryStore::Deps{clock, random_, logging::Logger()},
-        std::move(options));
+        client_, RedisHistoryStore::Deps{clock, random_, logging::Logger()}, std::move(options));
     EXPECT_TRUE(AwaitAttached());
   }
   ~RedisHistoryNode() { store_.reset(); }
 
   RedisHistoryStore& store() { return *store_; }
+  const std::shared_ptr<redis::Client>& client() const { return client_; }
   random::Random& random() { return random_; }
   Executor executor() { return runtime_.executor(); }
   bool AwaitAttached() {
@@ -68,6 +69,7 @@ class RedisHistoryNode {
  private:
   random::SystemRandom random_;
   async::Runtime runtime_{1};
+  std::shared_ptr<redis::Client> client_;
   std::unique_ptr<RedisHistoryStore> store_;
 };
 

@@ -1,9 +1,6 @@
 // HistoryStore in Redis, shared by any number of nodes: a stream per channel, appended, published
 // and made idempotent by one script, with hints for the nodes that follow the channel.
 //
-// Channels lie in kPartitionsCount partitions by their name, each under a hash tag: a call goes to
-// Redis once per partition it touches, and a cluster has them on all its nodes.
-//
 // Thread safety: all methods from any thread; the destructor not on the executor's threads.
 // Errors: libs/redis/client.h. An Append whose answer was lost (UNAVAILABLE) may have been made.
 #ifndef SERVICES_NOTIFICATION_REDIS_HISTORY_STORE_H_
@@ -20,6 +17,7 @@
 #include "libs/redis/client.h"
 #include "services/notification/channel_follower.h"
 #include "services/notification/history_store.h"
+#include "services/notification/redis_partitions.h"
 
 namespace slipstream::notification {
 
@@ -33,15 +31,13 @@ struct RedisHistoryOptions {
 
 class RedisHistoryStore final : public HistoryStore {
  public:
-  static constexpr int kPartitionsCount = 16;
-
   struct Deps {
     const clock::Clock& clock;
     random::Random& random;
     logging::Logger logger;
   };
   // Begins to listen for hints at once; Redis need not be there yet.
-  RedisHistoryStore(std::unique_ptr<redis::Client> client, Deps deps, RedisHistoryOptions options);
+  RedisHistoryStore(std::shared_ptr<redis::Client> client, Deps deps, RedisHistoryOptions options);
   ~RedisHistoryStore() override;
 
   Async<absl::StatusOr<std::vector<Appended>>> Append(std::vector<AppendRequest> requests) override;
@@ -58,16 +54,10 @@ class RedisHistoryStore final : public HistoryStore {
   std::string_view name() const override { return "redis"; }
 
  private:
-  struct Call;  // one script call per partition
-  using Args = std::vector<std::string>;
+  using Args = RedisPartitions::Args;
 
-  std::string BaseOf(size_t partition) const;
   Args CommonArgs() const;
-  // Distributes `count` requests over partitions; `put` adds a request's arguments. Answers each
-  // request's own element of its script's reply.
-  template <class KeyOf, class Put>
-  Async<absl::StatusOr<std::vector<redis::Value>>> Run(const redis::Script& script, Args head,
-                                                       size_t count, KeyOf key_of, Put put);
+  HistoryView ViewOf(const redis::Value& reply, const Channel& channel) const;
   Async<absl::StatusOr<std::vector<HistoryView>>> ReadViews(std::vector<ReadRequest> requests,
                                                             bool own);
   Async<absl::StatusOr<std::vector<HistoryView>>> Look(std::vector<ChannelFollower::Place> places);
@@ -75,7 +65,8 @@ class RedisHistoryStore final : public HistoryStore {
 
   const Deps deps_;
   const RedisHistoryOptions options_;
-  const std::unique_ptr<redis::Client> client_;
+  const std::shared_ptr<redis::Client> client_;
+  RedisPartitions partitions_;
   const std::shared_ptr<ChannelFollower> follower_;
   std::unique_ptr<redis::Client::Subscription> hints_;
   std::atomic<int64_t> next_look_ns_;

@@ -7,6 +7,7 @@
 #include "libs/status/status.h"
 #include "services/notification/notification_engine.h"
 #include "services/notification/redis_history_fixture.h"
+#include "services/notification/redis_presence.h"
 #include "tests/harness/redis_server.h"
 
 namespace slipstream::notification {
@@ -19,7 +20,11 @@ struct Node {
   Node(const redis::Options& redis, const RedisHistoryOptions& options, const clock::Clock& clock)
       : clock(clock),
         history(redis, options, clock),
-        engine({}, {history.store(), clock, history.random()}) {}
+        presence(history.client(), clock, {.node_id = absl::StrCat(history.random().Next64())}),
+        engine({}, {.store = history.store(),
+                    .clock = clock,
+                    .random = history.random(),
+                    .directory = &presence}) {}
 
   absl::StatusOr<Appended> TryPublish(const std::string& id,
                                       const std::string& channel = "user:alice",
@@ -37,8 +42,13 @@ struct Node {
     EXPECT_TRUE(appended.ok()) << appended.status();
   }
 
+  UserPresence PresenceOf(const std::string& user) {
+    return Await(history.executor(), engine.FindPresence({user})).at(0);
+  }
+
   const clock::Clock& clock;
   RedisHistoryNode history;
+  RedisPresence presence;
   NotificationEngine engine;
 };
 
@@ -309,6 +319,50 @@ TEST_F(RedisNodesTest, WhatIsAcknowledgedAtOneNodeIsNotSentAgainByAnother) {
   Reader second(*b_, "alice", start);
   EXPECT_EQ(second.starts, std::vector<bool>{true});
   EXPECT_EQ(second.ids, Numbers(5 - *pending, 4));
+}
+
+TEST_F(RedisNodesTest, PresenceCountsTheConnectionsOfAllNodes) {
+  Start();
+  EXPECT_FALSE(a_->PresenceOf("alice").known);
+  {
+    Reader first(*a_, "alice"), second(*b_, "alice"), third(*b_, "alice");
+    for (Node* node : {a_.get(), b_.get()}) {
+      EXPECT_TRUE(Eventually([&] { return node->PresenceOf("alice").connections_count == 3; }));
+      EXPECT_FALSE(node->PresenceOf("bob").known);
+    }
+  }
+  for (Node* node : {a_.get(), b_.get()}) {
+    EXPECT_TRUE(Eventually([&] { return node->PresenceOf("alice").connections_count == 0; }));
+    EXPECT_TRUE(node->PresenceOf("alice").known);
+    EXPECT_TRUE(node->PresenceOf("alice").last_seen_at.has_value());
+  }
+}
+
+TEST_F(RedisNodesTest, PresenceIsThereAgainAfterRedisLostIt) {
+  Start();
+  Reader reader(*b_, "alice");
+  ASSERT_TRUE(Eventually([&] { return a_->PresenceOf("alice").connections_count == 1; }));
+  server_->Kill();
+  EXPECT_FALSE(a_->PresenceOf("alice").known) << "of its own node alone while Redis is away";
+  EXPECT_EQ(b_->PresenceOf("alice").connections_count, 1);
+  ASSERT_TRUE(server_->Restart().ok());
+  Reader another(*b_, "alice");
+  ASSERT_TRUE(Eventually([&] { return a_->PresenceOf("alice").connections_count == 2; }));
+}
+
+TEST_F(RedisNodesTest, ANodeThatEndsTakesItsWordBackAndOneThatDiedIsForgotten) {
+  Start();
+  auto reader = std::make_unique<Reader>(*b_, "alice");
+  ASSERT_TRUE(Eventually([&] { return a_->PresenceOf("alice").connections_count == 1; }));
+  // As a node would leave it that died a minute ago.
+  const auto keys = server_->Cli({"KEYS", "*u:alice"});
+  ASSERT_TRUE(keys.ok());
+  const int64_t long_ago = absl::ToUnixMillis(clock_.Now() - 2 * RedisPresence::kLease);
+  ASSERT_TRUE(server_->Cli({"HSET", *keys, "died", absl::StrCat("7:", long_ago, ":")}).ok());
+  EXPECT_EQ(a_->PresenceOf("alice").connections_count, 1);
+  reader.reset();
+  b_.reset();
+  EXPECT_TRUE(Eventually([&] { return a_->PresenceOf("alice").connections_count == 0; }));
 }
 
 }  // namespace

@@ -36,6 +36,12 @@ std::vector<EventPtr> Merge(const std::vector<ReadResult>& reads) {
   }
 }
 
+// Whose number is limited; the others may have to wait behind these.
+bool IsLimited(EventType type) {
+  return type == EventType::kTaskProgress || type == EventType::kSystemAlert ||
+         type == EventType::kPerformanceAlert;
+}
+
 // The place before the first event that is replayed.
 Position StartOf(const ReadResult& read) {
   for (const EventPtr& event : read.events) {
@@ -75,10 +81,8 @@ struct SubscriberRegistry::LinkState {
   std::vector<uint64_t> receivers;  // of the event that is fanned out
 };
 
-SubscriberRegistry::SubscriberRegistry(RegistryOptions options, OnFollowed on_followed)
-    : options_(options),
-      on_followed_(std::move(on_followed)),
-      presence_(options.remember_users) {}
+SubscriberRegistry::SubscriberRegistry(RegistryOptions options, Hooks hooks)
+    : options_(options), hooks_(std::move(hooks)), presence_(options.remember_users) {}
 SubscriberRegistry::~SubscriberRegistry() = default;
 
 void SubscriberRegistry::AddLink(std::shared_ptr<Link> link) {
@@ -115,6 +119,7 @@ SubscriberRegistry::Subscriber* SubscriberRegistry::Find(const Link* link, uint6
 }
 
 absl::Status SubscriberRegistry::Add(const Link* link, const SubscriberSpec& spec, absl::Time now) {
+  now_ = now;
   LinkState* state = FindLink(link);
   if (state == nullptr) return absl::CancelledError("the stream has ended");
   if (state->subscribers.contains(spec.id)) {
@@ -145,7 +150,12 @@ absl::Status SubscriberRegistry::Add(const Link* link, const SubscriberSpec& spe
   presence_.Connected(spec.user, spec.tenant, now);
   subscriber.user_record = presence_.FindUser(spec.user);
   subscriber.tenant_record = presence_.FindTenant(spec.tenant);
+  TellConnected(spec.user, spec.tenant);
   return absl::OkStatus();
+}
+
+void SubscriberRegistry::TellConnected(const std::string& user, const std::string& tenant) {
+  if (hooks_.connected) hooks_.connected(user, tenant, presence_.ConnectionsOf(user));
 }
 
 void SubscriberRegistry::Join(Subscriber& subscriber, const Channel& channel) {
@@ -155,7 +165,7 @@ void SubscriberRegistry::Join(Subscriber& subscriber, const Channel& channel) {
     members = std::make_unique<Members>();
     members->channel = channel;
     members->key = std::move(key);
-    if (on_followed_) on_followed_(channel, true);
+    if (hooks_.followed) hooks_.followed(channel, true);
   }
   const size_t kind = Index(channel.kind);
   subscriber.channels[kind] = members.get();
@@ -172,7 +182,7 @@ void SubscriberRegistry::Leave(Subscriber& subscriber, ChannelKind kind) {
   last->slots[Index(kind)] = slot;
   members->subscribers.pop_back();
   if (!members->subscribers.empty()) return;
-  if (on_followed_) on_followed_(members->channel, false);
+  if (hooks_.followed) hooks_.followed(members->channel, false);
   channels_.erase(std::string(members->key));
 }
 
@@ -182,12 +192,15 @@ void SubscriberRegistry::Erase(Subscriber& subscriber, absl::Time now) {
   backlog_bytes_ -= subscriber.backlog.held_bytes();
   --subscribers_count_;
   if (subscriber.slow) std::erase(slow_, &subscriber);
+  delayed_.erase(&subscriber);
   presence_.Disconnected(subscriber.user, subscriber.tenant, now);
+  TellConnected(subscriber.user, subscriber.tenant);
   subscriber.link->subscribers.erase(subscriber.id);  // ends its life
 }
 
 void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& spec,
                                       const std::vector<ReadResult>& reads, absl::Time now) {
+  now_ = now;
   Subscriber* found = Find(link, spec.id);
   if (found == nullptr) return;
   Subscriber& subscriber = *found;
@@ -226,6 +239,7 @@ void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& sp
 }
 
 void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, absl::Time now) {
+  now_ = now;
   auto it = channels_.find(channel.Key());
   if (it == channels_.end()) return;
   const size_t kind = Index(channel.kind);
@@ -271,15 +285,33 @@ void SubscriberRegistry::Offer(Subscriber& subscriber, const EventPtr& event, bo
     }
     return;
   }
-  if (subscriber.backlog.empty() && CanSend(subscriber)) {
+  if (subscriber.backlog.empty() && MaySend(subscriber, *event)) {
     Send(subscriber, event);
-  } else {
-    Hold(subscriber, event, bounded);
+    return;
   }
+  if (delayed_.contains(&subscriber)) CountFor(subscriber, [](Figures& f) { ++f.delayed_count; });
+  Hold(subscriber, event, bounded);
 }
 
-bool SubscriberRegistry::CanSend(const Subscriber& subscriber) const {
-  return subscriber.credit > 0 && subscriber.link->link->HasRoom();
+bool SubscriberRegistry::MaySend(Subscriber& subscriber, const Event& event) {
+  if (subscriber.credit <= 0 || !subscriber.link->link->HasRoom()) return false;
+  if (!IsLimited(event.type) || TakeOfRate(subscriber)) return true;
+  delayed_.insert(&subscriber);
+  return false;
+}
+
+bool SubscriberRegistry::TakeOfRate(Subscriber& subscriber) {
+  const double limit = options_.user_messages_per_minute_count;
+  if (limit == 0) return true;
+  UserRecord& user = *subscriber.user_record;
+  const double minutes = absl::FDivDuration(now_ - user.rate_at, absl::Minutes(1));
+  user.rate_at = now_;
+  user.rate_spent = std::max(0.0, user.rate_spent - std::max(0.0, minutes) * limit);
+  const double cost = 1.0 / std::max(1, user.connections_count);
+  // Within what adding up shares may be off by.
+  if (user.rate_spent + cost > limit + 1e-6) return false;
+  user.rate_spent += cost;
+  return true;
 }
 
 void SubscriberRegistry::Send(Subscriber& subscriber, const EventPtr& event) {
@@ -325,7 +357,7 @@ EventPtr SubscriberRegistry::PopBacklog(Subscriber& subscriber) {
 
 void SubscriberRegistry::FlushBacklog(Subscriber& subscriber) {
   if (subscriber.replaying) return;
-  while (!subscriber.backlog.empty() && CanSend(subscriber)) {
+  while (!subscriber.backlog.empty() && MaySend(subscriber, *subscriber.backlog.Front())) {
     Send(subscriber, PopBacklog(subscriber));
   }
 }
@@ -349,6 +381,7 @@ void SubscriberRegistry::CountPublished(const Event& event) {
 }
 
 void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
+  now_ = now;
   auto it = channels_.find(event->channel.Key());
   if (it == channels_.end()) return;
   fanning_out_ = true;
@@ -429,10 +462,12 @@ std::string SubscriberRegistry::CursorOf(const Link* link, uint64_t id) const {
 }
 
 void SubscriberRegistry::Tick(absl::Time expired_before, absl::Time now) {
+  now_ = now;
   while (!by_expiry_.empty() && by_expiry_.begin()->first < expired_before) {
     CloseNow(*by_expiry_.begin()->second, CloseReason::kTokenExpired,
              "the token has expired; connect again with a new one and the cursor", now);
   }
+  for (Subscriber* subscriber : std::exchange(delayed_, {})) FlushBacklog(*subscriber);
   presence_.Forget(now);
 }
 
