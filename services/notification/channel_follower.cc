@@ -27,6 +27,7 @@ void ChannelFollower::Post(Work work) {
 }
 
 void ChannelFollower::Stop() {
+  if (scope_.stop_requested()) return;
   scope_.Close();
   // Behind what is on the strand already.
   std::promise<void> done;
@@ -203,9 +204,8 @@ void ChannelFollower::Apply(Feed& feed, const Position& after, const HistoryView
   std::vector<EventPtr> events;
   for (size_t i = 0; i < read.events.size(); ++i) {
     const EventPtr& event = read.events[i];
-    const bool known = event->position.is_set()
-                           ? event->position.offset <= seen_offset
-                           : view.progress_numbers[i] <= feed.progress_number;
+    const bool known = event->position.is_set() ? event->position.offset <= seen_offset
+                                                : view.progress_numbers[i] <= feed.progress_number;
     if (!known) events.push_back(event);
   }
   if (read.head.epoch != feed.seen.epoch || read.head.offset > seen_offset) feed.seen = read.head;

@@ -54,7 +54,7 @@ class ChannelFollower : public std::enable_shared_from_this<ChannelFollower> {
   void OnHints(std::string payload);
   // Hints may have been missed.
   void LookAgain();
-  // Nothing is called any more after it. Not on the executor's threads.
+  // Nothing is called any more after it. While the executor runs, and not on its threads.
   void Stop();
 
   int64_t followed_count() const { return followed_count_; }

@@ -131,6 +131,10 @@ class HistoryStore {
   // The store does not answer, or what others append may come late.
   virtual bool degraded() const { return false; }
 
+  // Ends what goes on in the background; before the executor ends, and not on its threads. Only
+  // SetListener, Follow, Unfollow, degraded, Stats and name are called after it.
+  virtual void Stop() {}
+
   // Bounded housekeeping; called about every second.
   virtual void Tick() = 0;
   virtual HistoryStats Stats() const = 0;

@@ -38,9 +38,9 @@ class NotificationModule final : public service::Module {
   NotificationModule(service::Context& context, OpenedHistory history, EngineOptions options)
       : clock_(context.clock),
         history_(std::move(history)),
-        engine_(options, {*history_.store, context.clock, context.random,
-                          context.metrics.Add(kDeliverySeconds).With({}),
-                          history_.directory.get()}),
+        engine_(options,
+                {*history_.store, context.clock, context.random,
+                 context.metrics.Add(kDeliverySeconds).With({}), history_.directory.get()}),
         scope_(context.runtime.executor()) {}
 
   absl::Status Init(service::Context& context) {
@@ -92,7 +92,12 @@ class NotificationModule final : public service::Module {
     }
   }
 
-  void Stop() override { scope_.Close(); }
+  void Stop() override {
+    scope_.Close();
+    // Before the store, whose client they share.
+    if (history_.directory != nullptr) history_.directory->Stop();
+    history_.store->Stop();
+  }
 
  private:
   void Collect(metrics::Samples& out) {

@@ -157,8 +157,7 @@ class NotificationServiceImpl final : public v1::NotificationService::CallbackSe
     co_return absl::OkStatus();
   }
 
-  Async<absl::Status> HandlePresence(rpc::CallContext& call,
-                                     const v1::GetPresenceRequest& request,
+  Async<absl::Status> HandlePresence(rpc::CallContext& call, const v1::GetPresenceRequest& request,
                                      v1::GetPresenceResponse* response) {
     if (request.users_size() > kMaxPresenceUsersCount) {
       co_return status::FieldError("users", "at most 100");
@@ -168,7 +167,8 @@ class NotificationServiceImpl final : public v1::NotificationService::CallbackSe
     for (const UserPresence& presence : co_await engine().FindPresence(std::move(users))) {
       if (!MaySeePresence(call.principal(), presence)) {
         co_return status::Error(absl::StatusCode::kNotFound, "USER_NOT_FOUND",
-                                "there is no such user that you may see", {{"user", presence.user}});
+                                "there is no such user that you may see",
+                                {{"user", presence.user}});
       }
       *response->add_presences() = ToProto(presence);
     }

@@ -32,6 +32,9 @@ class PresenceDirectory {
   virtual Async<absl::StatusOr<std::vector<UserPresence>>> Find(std::vector<std::string> users) = 0;
   // Called about every second: renews what this node said.
   virtual void Tick() = 0;
+  // Takes back what this node said and ends; before the executor ends, and not on its threads. Only
+  // Set is called after it.
+  virtual void Stop() = 0;
 };
 
 }  // namespace slipstream::notification

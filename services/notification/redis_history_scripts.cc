@@ -14,8 +14,9 @@ local function fmt(x) return string.format('%.0f', x) end
 -- Beyond the events' time, because nodes look at the channels of their subscribers only now and then.
 local kept_ms = fmt(ttl + 120000)
 
+local info = call('INFO', 'server')
 local function life()
-  local run_id = string.match(call('INFO', 'server'), 'run_id:(%x+)')
+  local run_id = string.match(info, 'run_id:(%x+)')
   local m = call('HMGET', base .. 'm', 'r', 'g')
   if m[1] == run_id and m[2] then return m[2] end
   call('HSET', base .. 'm', 'r', run_id, 'g', seed)
@@ -91,7 +92,13 @@ end
 )";
 
 constexpr char kAppend[] = R"(
-local max, keys_ttl, publish = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
+local max, keys_ttl = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- A cluster sends a plain message to all its nodes, a sharded one (Redis 7) to those of its slot.
+local publish = 'PUBLISH'
+if string.find(info, 'redis_mode:cluster', 1, true) and
+   tonumber(string.match(info, 'redis_version:(%d+)')) >= 7 then
+  publish = 'SPUBLISH'
+end
 local states, out, hints = {}, {}, {}
 local function text(s) return struct.pack('>I4', #s) .. s end
 local function hint(ch, st, offset, n, event)
@@ -125,7 +132,7 @@ local function append(ch, st, kind, task, event)
   hint(ch, st, st.h, '0', event)
 end
 
-for i = 7, #ARGV, 6 do
+for i = 6, #ARGV, 6 do
   local ch, kind, key, id, task, event = unpack(ARGV, i, i + 5)
   local known_key = base .. 'k:' .. ch .. '\n' .. key
   local known = key ~= '' and call('GET', known_key)

@@ -41,7 +41,8 @@ std::vector<Slot> SlotsOf(const redis::Value& list) {
   for (size_t k = 0; k + 2 < list.size(); k += 3) {
     out.push_back({NumberOf(list[k]), NumberOf(list[k + 1]), &list[k + 2].text});
   }
-  std::sort(out.begin(), out.end(), [](const Slot& a, const Slot& b) { return a.number < b.number; });
+  std::sort(out.begin(), out.end(),
+            [](const Slot& a, const Slot& b) { return a.number < b.number; });
   return out;
 }
 
@@ -61,18 +62,29 @@ RedisHistoryStore::RedisHistoryStore(std::shared_ptr<redis::Client> client, Deps
   for (size_t i = 0; i < RedisPartitions::kCount; ++i) {
     channels.push_back(partitions_.BaseOf(i) + "hint");
   }
-  hints_ = client_->Subscribe(
-      std::move(channels),
-      [this](std::string_view, std::string_view payload) {
-        follower_->OnHints(std::string(payload));
-      },
-      [this](bool up) { OnLink(up); });
+  const auto on_hint = [this](std::string_view, std::string_view payload) {
+    follower_->OnHints(std::string(payload));
+  };
+  const auto on_link = [this](bool up) { OnLink(up); };
+  sync::MutexLock lock(hints_mutex_);
+  // A server before Redis 7 sends plain ones in a cluster too.
+  if (client_->is_cluster()) {
+    sharded_hints_ = client_->SubscribeSharded(channels, on_hint, on_link);
+  }
+  hints_ = client_->Subscribe(std::move(channels), on_hint, on_link);
 }
 
-RedisHistoryStore::~RedisHistoryStore() {
-  hints_.reset();
-  follower_->SetListener(nullptr);
+void RedisHistoryStore::Stop() {
+  std::unique_ptr<redis::Client::Subscription> hints, sharded_hints;
+  {
+    sync::MutexLock lock(hints_mutex_);
+    hints = std::move(hints_);
+    sharded_hints = std::move(sharded_hints_);
+  }
+  hints.reset();
+  sharded_hints.reset();
   follower_->Stop();
+  client_->Close();
 }
 
 void RedisHistoryStore::OnLink(bool up) {
@@ -83,7 +95,14 @@ void RedisHistoryStore::OnLink(bool up) {
   }
 }
 
-bool RedisHistoryStore::degraded() const { return !client_->connected() || !hints_->up(); }
+bool RedisHistoryStore::hints_up() const {
+  sync::MutexLock lock(hints_mutex_);
+  if (hints_ == nullptr) return false;
+  const bool sharded = sharded_hints_ != nullptr && sharded_hints_->supported();
+  return hints_->up() && (!sharded || sharded_hints_->up());
+}
+
+bool RedisHistoryStore::degraded() const { return !client_->connected() || !hints_up(); }
 
 void RedisHistoryStore::Tick() {
   const bool away = degraded();
@@ -95,7 +114,7 @@ void RedisHistoryStore::Tick() {
     }
   }
   const absl::Duration now = deps_.clock.Monotonic();
-  if (hints_->up() && absl::ToInt64Nanoseconds(now) < next_look_ns_) return;
+  if (hints_up() && absl::ToInt64Nanoseconds(now) < next_look_ns_) return;
   next_look_ns_ = absl::ToInt64Nanoseconds(now + options_.look_interval);
   follower_->LookAgain();
 }
@@ -120,7 +139,6 @@ Async<absl::StatusOr<std::vector<Appended>>> RedisHistoryStore::Append(
   Args head = CommonArgs();
   head.push_back(absl::StrCat(options_.history_events_count));
   head.push_back(absl::StrCat(absl::ToInt64Milliseconds(kIdempotencyWindow)));
-  head.push_back("PUBLISH");
   std::vector<RedisPartitions::Request> calls;
   for (const AppendRequest& request : requests) {
     const Event& event = request.event;

@@ -110,9 +110,8 @@ class RedisNodesTest : public testing::Test {
   }
   // Until Redis takes it again; the key keeps it one.
   void PublishInTheEnd(Node& node, const std::string& id) {
-    ASSERT_TRUE(Eventually([&] {
-      return node.TryPublish(id, "user:alice", EventType::kSystemAlert, "", id).ok();
-    }));
+    ASSERT_TRUE(Eventually(
+        [&] { return node.TryPublish(id, "user:alice", EventType::kSystemAlert, "", id).ok(); }));
   }
   bool EventuallyAttached() {
     return Eventually([&] {
@@ -319,6 +318,33 @@ TEST_F(RedisNodesTest, WhatIsAcknowledgedAtOneNodeIsNotSentAgainByAnother) {
   Reader second(*b_, "alice", start);
   EXPECT_EQ(second.starts, std::vector<bool>{true});
   EXPECT_EQ(second.ids, Numbers(5 - *pending, 4));
+}
+
+TEST_F(RedisNodesTest, OnAClusterHintsAreShardedAndReachAllNodes) {
+  auto cluster = *tests::RedisCluster::Start(3);
+  const redis::Options redis{.url = cluster->url()};
+  Node a(redis, {}, clock_), b(redis, {}, clock_);
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (int i = 0; i < 30; ++i) readers.push_back(std::make_unique<Reader>(b, absl::StrCat(i)));
+  // Nothing ticks: what comes, comes by hints.
+  for (const std::string& id : Numbers(1, 3)) {
+    for (int i = 0; i < 30; ++i) a.Publish(id, absl::StrCat("user:", i));
+    a.Publish("all" + id, "broadcast");
+  }
+  for (auto& reader : readers) {
+    ASSERT_TRUE(reader->Gets(6));
+    Names own;
+    for (const std::string& id : reader->ids) {
+      if (id.size() == 1) own.push_back(id);
+    }
+    EXPECT_EQ(own, Numbers(1, 3));
+  }
+  size_t channels_count = 0;
+  for (int i = 0; i < 3; ++i) {
+    const std::string listed = *cluster->node(i).Cli({"PUBSUB", "SHARDCHANNELS"});
+    channels_count += static_cast<size_t>(std::count(listed.begin(), listed.end(), '{'));
+  }
+  EXPECT_EQ(channels_count, RedisPartitions::kCount);
 }
 
 TEST_F(RedisNodesTest, PresenceCountsTheConnectionsOfAllNodes) {

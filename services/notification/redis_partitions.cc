@@ -71,8 +71,7 @@ Async<absl::StatusOr<std::vector<redis::Value>>> RedisPartitions::Eval(
       ++used_count;
     }
     partition.requests.push_back(i);
-    std::move(requests[i].args.begin(), requests[i].args.end(),
-              std::back_inserter(partition.args));
+    std::move(requests[i].args.begin(), requests[i].args.end(), std::back_inserter(partition.args));
   }
   {
     sync::MutexLock lock(call->mutex);

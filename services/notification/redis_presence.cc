@@ -94,7 +94,8 @@ RedisPresence::RedisPresence(std::shared_ptr<redis::Client> client, const clock:
   scope_.Spawn([this] { return Loop(); });
 }
 
-RedisPresence::~RedisPresence() {
+void RedisPresence::Stop() {
+  if (scope_.stop_requested()) return;
   {
     sync::MutexLock lock(mutex_);
     for (auto& [user, word] : users_) {
@@ -107,8 +108,7 @@ RedisPresence::~RedisPresence() {
   scope_.Close();
 }
 
-void RedisPresence::Set(const std::string& user, const std::string& tenant,
-                        int connections_count) {
+void RedisPresence::Set(const std::string& user, const std::string& tenant, int connections_count) {
   {
     sync::MutexLock lock(mutex_);
     users_[user] = {tenant, connections_count};

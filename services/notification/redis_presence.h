@@ -5,7 +5,7 @@
 // (redis_partitions.h):
 //   u:USER  hash: node -> "connections:time_ms:" tenant, and "" -> "0:last_seen_ms:" tenant
 //
-// Thread safety: all methods from any thread; the destructor not on the executor's threads.
+// Thread safety: all methods from any thread; Stop and the destructor not on the executor's.
 // Errors: libs/redis/client.h. What Redis did not take is said again until it does.
 #ifndef SERVICES_NOTIFICATION_REDIS_PRESENCE_H_
 #define SERVICES_NOTIFICATION_REDIS_PRESENCE_H_
@@ -42,12 +42,12 @@ class RedisPresence final : public PresenceDirectory {
   // `clock` outlives it.
   RedisPresence(std::shared_ptr<redis::Client> client, const clock::Clock& clock,
                 RedisPresenceOptions options);
-  // Takes back what this node said, if Redis answers.
-  ~RedisPresence() override;
+  ~RedisPresence() override { Stop(); }
 
   void Set(const std::string& user, const std::string& tenant, int connections_count) override;
   Async<absl::StatusOr<std::vector<UserPresence>>> Find(std::vector<std::string> users) override;
   void Tick() override;
+  void Stop() override;
 
  private:
   struct Word {

@@ -150,9 +150,9 @@ TEST_F(OutboxDeliveryTest, EachEventOnceAndInOrderHoweverOftenTheForwarderDies) 
   EXPECT_EQ(done_count, kTasksCount);
   EXPECT_GT(deaths_count, 30);
   for (auto& [user, ledger] : ledgers) {
-    EXPECT_TRUE(notification::Eventually(
-        [&ledger = ledger, count = expected[user].size()] { return ledger.size() >= count; }))
-        << user;
+    EXPECT_TRUE(notification::Eventually([&ledger = ledger, count = expected[user].size()] {
+      return ledger.size() >= count;
+    })) << user;
   }
   for (auto& client : clients) client->Stop();
   scope.Close();

@@ -111,8 +111,9 @@ Async<NotificationClient::Ended> NotificationClient::Connect(Handler& handler) {
   Ended out;
   absl::StatusOr<Token> token = co_await deps_.token();
   if (!token.ok()) {
-    out.status = status::Error(absl::StatusCode::kUnavailable, "NO_TOKEN",
-                               "the token provider failed: " + std::string(token.status().message()));
+    out.status =
+        status::Error(absl::StatusCode::kUnavailable, "NO_TOKEN",
+                      "the token provider failed: " + std::string(token.status().message()));
     co_return out;
   }
   rpc::CallOptions call_options;

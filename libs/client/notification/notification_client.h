@@ -25,8 +25,8 @@
 #include "absl/time/time.h"
 #include "libs/async/async.h"
 #include "libs/async/event.h"
-#include "libs/clock/clock.h"
 #include "libs/client/notification/notification_event.h"
+#include "libs/clock/clock.h"
 #include "libs/random/random.h"
 #include "libs/sync/mutex.h"
 

@@ -29,12 +29,12 @@ enum class EventKind : uint8_t {
 // What the payload of the five task events says.
 struct TaskDetails {
   std::string task_type;
-  std::string status;    // SCHEDULED, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED
+  std::string status;   // SCHEDULED, PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, EXPIRED
   double progress = 0;  // 0 to 100
   std::string progress_message;
   int attempt = 0;
-  std::string reason;   // of a failure, UPPER_SNAKE_CASE; empty for none
-  std::string message;  // the same for people
+  std::string reason;                     // of a failure, UPPER_SNAKE_CASE; empty for none
+  std::string message;                    // the same for people
   std::optional<absl::Time> next_run_at;  // a retry is due then
 };
 
