@@ -41,7 +41,7 @@ class Edge(Server):
             f'edge {{ http_address: "{self.address}" grpc_address: "127.0.0.1:{grpc}" '
             f'admin_http_address: "127.0.0.1:{admin}" '
             f'websocket {{ max_connections_count: 5000 }} }}\n'
-            f'rpc {{ drain_grace_ms: 2000 }}\n'
+            f'rpc {{ drain_grace_ms: 2000 reflection: true }}\n'
             f'endpoints {{ notification_address: "ipv4:{addresses}" {elsewhere} }}\n')
 
     def command(self) -> list:

@@ -156,9 +156,10 @@ TEST_F(OutboxDeliveryTest, EachEventOnceAndInOrderHoweverOftenTheForwarderDies) 
     }
     // A reader that is away for longer than the history's 50 events could not have them all.
     for (auto& [user, ledger] : ledgers) {
-      ASSERT_TRUE(notification::Eventually(
-          [&ledger = ledger, count = published[user]] { return ledger.size() >= count; }))
-          << user << " has " << ledger.size();
+      ASSERT_TRUE(notification::Eventually([&ledger = ledger, count = published[user]] {
+        return ledger.size() >= count;
+      })) << user
+          << " has " << ledger.size();
     }
   }
   EXPECT_EQ(done_count, kTasksCount);
