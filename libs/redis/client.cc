@@ -60,6 +60,7 @@ struct Client::Impl {
   DialSettings dial;
   std::shared_ptr<Counters> counters = std::make_shared<Counters>();
   std::shared_ptr<Router> router;
+  bool is_cluster = false;
   metrics::Registry::Registration figures;
 
   Stats ReadStats() const {
@@ -147,6 +148,7 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Deps deps, Options option
                                      .options = std::move(options),
                                      .dial = impl->dial},
                       .url = *std::move(url)};
+  impl->is_cluster = config.url.mode == Url::Mode::kCluster;
   impl->router = config.url.mode == Url::Mode::kCluster ? MakeClusterRouter(std::move(config))
                                                         : MakeSingleRouter(std::move(config));
   if (impl->deps.metrics != nullptr) {
@@ -160,7 +162,10 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Create(Deps deps, Options option
 
 Client::Client(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Client::~Client() {
+Client::~Client() { Close(); }
+
+void Client::Close() {
+  if (closed_.exchange(true)) return;
   impl_->figures = {};  // nothing reads them from here on
   struct Closed {
     sync::Mutex mutex;
@@ -242,7 +247,49 @@ std::unique_ptr<Client::Subscription> Client::Subscribe(
   config.on_link = std::move(on_link);
   auto impl = std::make_shared<Subscription::Impl>(std::move(config));
   impl->Start();
-  return std::unique_ptr<Subscription>(new Subscription(std::move(impl)));
+  return std::unique_ptr<Subscription>(new Subscription({std::move(impl)}));
 }
+
+std::unique_ptr<Client::Subscription> Client::SubscribeSharded(
+    std::vector<std::string> channels,
+    std::function<void(std::string_view channel, std::string_view payload)> on_message,
+    std::function<void(bool up)> on_link) {
+  // One link to the caller, made of all: `missing` are not up.
+  struct Links {
+    sync::Mutex mutex;
+    size_t missing ABSL_GUARDED_BY(mutex);
+  };
+  auto links = std::make_shared<Links>();
+  {
+    sync::MutexLock lock(links->mutex);
+    links->missing = channels.size();
+  }
+  std::vector<std::shared_ptr<Subscription::Impl>> impls;
+  for (std::string& channel : channels) {
+    Subscription::Impl::Config config;
+    config.executor = impl_->deps.executor;
+    config.seed = impl_->deps.random.Next64();
+    config.logger = impl_->deps.logger;
+    config.options = impl_->options;
+    config.dial = impl_->dial;
+    config.locate = impl_->router->locate_owner(channel);
+    config.sharded = true;
+    config.channels = {std::move(channel)};
+    config.on_message = on_message;
+    config.on_link = [links, on_link](bool up) {
+      bool tell;
+      {
+        sync::MutexLock lock(links->mutex);
+        tell = up ? --links->missing == 0 : links->missing++ == 0;
+      }
+      if (tell) on_link(up);
+    };
+    impls.push_back(std::make_shared<Subscription::Impl>(std::move(config)));
+  }
+  for (const auto& impl : impls) impl->Start();
+  return std::unique_ptr<Subscription>(new Subscription(std::move(impls)));
+}
+
+bool Client::is_cluster() const { return impl_->is_cluster; }
 
 }  // namespace slipstream::redis

@@ -30,6 +30,7 @@
 #define LIBS_REDIS_CLIENT_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -141,10 +142,14 @@ class Client {
   // connects in the background. An unreadable ca_file, cert_file or key_file is INVALID_ARGUMENT.
   static absl::StatusOr<std::unique_ptr<Client>> Create(Deps deps, Options options);
 
-  // Closes the connections; what is pending is answered UNAVAILABLE. See thread safety.
+  // Close, unless that was called.
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
+
+  // Closes the connections; what is pending, and what comes later, is answered UNAVAILABLE. Blocks
+  // as the destructor does; once.
+  void Close();
 
   // Called exactly once, on the connection's strand (so quick and not blocking); never under a
   // lock, never inline from Command or Eval.
@@ -184,14 +189,18 @@ class Client {
     Subscription(const Subscription&) = delete;
     Subscription& operator=(const Subscription&) = delete;
 
+    // Whether the link is up to all channels.
     bool up() const;
+    // Sharded channels only: false once a server has said that it knows none (before Redis 7). The
+    // subscription is given up then.
+    bool supported() const;
 
     struct Impl;
 
    private:
     friend class Client;
-    explicit Subscription(std::shared_ptr<Impl> impl);
-    std::shared_ptr<Impl> impl_;
+    explicit Subscription(std::vector<std::shared_ptr<Impl>> impls);
+    const std::vector<std::shared_ptr<Impl>> impls_;
   };
 
   // on_link(true) after each (re)subscribe to all channels, on_link(false) when that was lost.
@@ -201,11 +210,21 @@ class Client {
       std::vector<std::string> channels,
       std::function<void(std::string_view channel, std::string_view payload)> on_message,
       std::function<void(bool up)> on_link);
+  // The same for sharded channels (SSUBSCRIBE, Redis 7): a connection each, to the owner of the
+  // channel's slot. on_link(true) when all are up, on_link(false) when one no longer is. Messages
+  // of one channel come in order and one at a time, those of several channels at once.
+  std::unique_ptr<Subscription> SubscribeSharded(
+      std::vector<std::string> channels,
+      std::function<void(std::string_view channel, std::string_view payload)> on_message,
+      std::function<void(bool up)> on_link);
+  // Whether the URL is of a cluster.
+  bool is_cluster() const;
 
  private:
   struct Impl;
   explicit Client(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
+  std::atomic<bool> closed_ = false;
 };
 
 }  // namespace slipstream::redis

@@ -37,11 +37,21 @@ Async<absl::StatusOr<Endpoint>> Always(Endpoint endpoint) { co_return endpoint; 
 struct Known {
   sync::Mutex mutex;
   std::vector<Endpoint> endpoints ABSL_GUARDED_BY(mutex);
+  std::vector<SlotRange> ranges ABSL_GUARDED_BY(mutex);
   std::atomic<size_t> turn = 0;
 };
 
 Async<absl::StatusOr<Endpoint>> NextKnown(std::shared_ptr<Known> known) {
   sync::MutexLock lock(known->mutex);
+  co_return known->endpoints[known->turn++ % known->endpoints.size()];
+}
+
+Async<absl::StatusOr<Endpoint>> OwnerOf(std::shared_ptr<Known> known, int slot) {
+  sync::MutexLock lock(known->mutex);
+  for (const SlotRange& range : known->ranges) {
+    if (range.first <= slot && slot <= range.last) co_return range.owner;
+  }
+  // Says MOVED, and to where, unless it is the owner.
   co_return known->endpoints[known->turn++ % known->endpoints.size()];
 }
 
@@ -100,6 +110,9 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
 
   Locate locate() const override {
     return [known = known_](Executor) { return NextKnown(known); };
+  }
+  Locate locate_owner(std::string_view key) const override {
+    return [known = known_, slot = KeySlot(key)](Executor) { return OwnerOf(known, slot); };
   }
 
   void Close(std::function<void()> closed) override {
@@ -282,6 +295,7 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
         }
       }
       sync::MutexLock known_lock(known_->mutex);
+      known_->ranges = ranges;
       known_->endpoints.clear();
       for (const auto& [endpoint, connection] : nodes_) known_->endpoints.push_back(endpoint);
     }

@@ -211,6 +211,38 @@ TEST_F(ClusterTest, MessagesCrossNodes) {
   EXPECT_TRUE(Eventually([&] { return messages.load() == 3; }));
 }
 
+TEST_F(ClusterTest, ShardedMessagesComeFromTheOwnersAndFollowASlot) {
+  auto client = ConnectAll();
+  const std::vector<std::string> channels = {KeyAt(0), KeyAt(1), KeyAt(2)};
+  std::atomic<int> messages = 0;
+  std::atomic<int> ups = 0;
+  auto subscription = client->SubscribeSharded(
+      channels, [&](std::string_view, std::string_view) { ++messages; },
+      [&](bool up) { ups += up ? 1 : 0; });
+  ASSERT_TRUE(Eventually([&] { return subscription->up(); }));
+  EXPECT_TRUE(subscription->supported());
+  EXPECT_TRUE(Eventually([&] { return ups == 1; })) << "told once, when all are up";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(*cluster_->node(i).Cli({"SPUBLISH", channels[static_cast<size_t>(i)], "x"}), "1");
+  }
+  EXPECT_TRUE(Eventually([&] { return messages == 3; }));
+  for (int i = 1; i >= 0; --i) SetSlot(i, channels[0], {"NODE", cluster_->NodeId(1)});
+  EXPECT_TRUE(Eventually(
+      [&] { return cluster_->node(1).Cli({"SPUBLISH", channels[0], "x"}).value_or("") == "1"; }));
+  EXPECT_TRUE(Eventually([&] { return messages == 4; }));
+  EXPECT_TRUE(Eventually([&] { return ups == 2; }));
+}
+
+TEST_F(ClusterTest, AServerWithoutShardedChannelsIsTold) {
+  auto server = tests::RedisServer::Start({.settings = {"rename-command SSUBSCRIBE \"\""}});
+  ASSERT_TRUE(server.ok()) << server.status();
+  auto client = Connect((*server)->url());
+  auto subscription =
+      client->SubscribeSharded({"a", "b"}, [](std::string_view, std::string_view) {}, [](bool) {});
+  EXPECT_TRUE(Eventually([&] { return !subscription->supported(); }));
+  EXPECT_FALSE(subscription->up());
+}
+
 TEST_F(ClusterTest, TheEndAnswersWhatIsPending) {
   auto client = ConnectAll();
   for (int i = 0; i < 3; ++i) cluster_->node(i).Pause();

@@ -36,6 +36,8 @@ class Router {
   virtual Async<std::vector<Node>> KnownNodes(TimePoint deadline) = 0;
   // Where a connection apart from the nodes' may go. It outlives the router.
   virtual Locate locate() const = 0;
+  // The same, to the owner of a key's slot as far as that is known.
+  virtual Locate locate_owner(std::string_view key) const = 0;
   // `closed` is called once, when nothing of it runs any more.
   virtual void Close(std::function<void()> closed) = 0;
 };

@@ -35,6 +35,7 @@ class SingleRouter final : public Router {
   }
   Async<std::vector<Node>> KnownNodes(TimePoint) override { co_return nodes(); }
   Locate locate() const override { return locate_; }
+  Locate locate_owner(std::string_view) const override { return locate_; }
   void Close(std::function<void()> closed) override { connection_->Close(std::move(closed)); }
 
  private:

@@ -22,11 +22,25 @@ namespace {
 constexpr size_t kReadBytes = 16 << 10;
 constexpr int kMaxBackoffDoublings = 20;
 
+// What a server answers that is older than the command.
+bool IsUnknownCommand(std::string_view error_text) {
+  return error_text.find("unknown command") != std::string_view::npos;
+}
+
 }  // namespace
 
-Client::Subscription::Subscription(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Client::Subscription::~Subscription() { impl_->Stop(); }
-bool Client::Subscription::up() const { return impl_->up(); }
+Client::Subscription::Subscription(std::vector<std::shared_ptr<Impl>> impls)
+    : impls_(std::move(impls)) {}
+Client::Subscription::~Subscription() {
+  for (const auto& impl : impls_) impl->Stop();
+}
+bool Client::Subscription::up() const {
+  return std::all_of(impls_.begin(), impls_.end(), [](const auto& impl) { return impl->up(); });
+}
+bool Client::Subscription::supported() const {
+  return std::all_of(impls_.begin(), impls_.end(),
+                     [](const auto& impl) { return impl->supported(); });
+}
 
 using Impl = Client::Subscription::Impl;
 
@@ -77,7 +91,7 @@ bool Impl::Call(const Callback& callback) {
 Async<void> Impl::Run(std::shared_ptr<Impl> self) {
   int failures_count = 0;
   std::string last_error;
-  while (!stopped()) {
+  while (!stopped() && supported_) {
     if (failures_count > 0) {
       const int doublings = std::min(failures_count - 1, kMaxBackoffDoublings);
       const absl::Duration full = std::min(config_.options.backoff_max,
@@ -86,7 +100,12 @@ Async<void> Impl::Run(std::shared_ptr<Impl> self) {
       co_await backoff_timer_.async_wait(asio::as_tuple(asio::use_awaitable));
       if (stopped()) co_return;
     }
-    auto endpoint = co_await config_.locate(strand_);
+    absl::StatusOr<Endpoint> endpoint;
+    if (moved_to_) {
+      endpoint = *std::exchange(moved_to_, std::nullopt);
+    } else {
+      endpoint = co_await config_.locate(strand_);
+    }
     absl::Status status = endpoint.status();
     if (endpoint.ok()) {
       auto stream = co_await Dial(strand_, config_.dial, *endpoint);
@@ -105,7 +124,7 @@ Async<void> Impl::Run(std::shared_ptr<Impl> self) {
 Async<absl::Status> Impl::Listen(std::shared_ptr<Stream> stream) {
   stream_ = stream;
   subscribed_count_ = 0;
-  std::vector<std::string> subscribe = {"SUBSCRIBE"};
+  std::vector<std::string> subscribe = {config_.sharded ? "SSUBSCRIBE" : "SUBSCRIBE"};
   subscribe.insert(subscribe.end(), config_.channels.begin(), config_.channels.end());
   std::string bytes;
   AppendCommand(bytes, subscribe);
@@ -139,15 +158,23 @@ Async<absl::Status> Impl::Listen(std::shared_ptr<Stream> stream) {
 }
 
 absl::Status Impl::OnReply(const Value& reply) {
-  if (reply.is_error()) return FromErrorReply(reply.text);
+  if (reply.is_error()) {
+    if (const auto redirect = ParseRedirect(reply.text); redirect && !redirect->ask) {
+      if (!redirect->to.host.empty()) moved_to_ = redirect->to;
+    }
+    if (config_.sharded && IsUnknownCommand(reply.text)) supported_ = false;
+    return FromErrorReply(reply.text);
+  }
   if (!reply.is_array() || reply.size() == 0) return absl::OkStatus();
   const std::string& kind = reply[0].text;
-  if (kind == "message" && reply.size() == 3) {
+  if ((kind == "message" || kind == "smessage") && reply.size() == 3) {
     if (!Call([&] { config_.on_message(reply[1].text, reply[2].text); })) {
       return Unavailable("unsubscribed", true);
     }
-  } else if (kind == "subscribe" && ++subscribed_count_ == config_.channels.size()) {
-    SetUp(true);
+  } else if (kind == "subscribe" || kind == "ssubscribe") {
+    if (++subscribed_count_ == config_.channels.size()) SetUp(true);
+  } else if (kind == "sunsubscribe") {
+    return Unavailable("the channel's slot has moved to another server", true);
   }
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include <boost/asio/strand.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -37,6 +38,7 @@ struct Client::Subscription::Impl : std::enable_shared_from_this<Client::Subscri
     DialSettings dial;
     Locate locate;
     std::vector<std::string> channels;
+    bool sharded = false;
     std::function<void(std::string_view channel, std::string_view payload)> on_message;
     std::function<void(bool up)> on_link;
   };
@@ -45,6 +47,7 @@ struct Client::Subscription::Impl : std::enable_shared_from_this<Client::Subscri
   void Start();
   void Stop();
   bool up() const { return up_; }
+  bool supported() const { return supported_; }
 
  private:
   Async<void> Run(std::shared_ptr<Impl> self);
@@ -61,6 +64,7 @@ struct Client::Subscription::Impl : std::enable_shared_from_this<Client::Subscri
   const boost::asio::strand<Executor> strand_;
   random::SeededRandom random_;
   std::atomic<bool> up_ = false;
+  std::atomic<bool> supported_ = true;
 
   mutable sync::Mutex mutex_;
   sync::CondVar idle_;
@@ -73,6 +77,7 @@ struct Client::Subscription::Impl : std::enable_shared_from_this<Client::Subscri
   boost::asio::steady_timer heartbeat_timer_;
   std::shared_ptr<Stream> stream_;
   std::string ping_;
+  std::optional<Endpoint> moved_to_;  // where the channel is, as the last server said
   size_t subscribed_count_ = 0;
   bool heard_ = false;
   bool pinging_ = false;

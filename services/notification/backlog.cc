@@ -1,5 +1,6 @@
 #include "services/notification/backlog.h"
 
+#include <limits>
 #include <utility>
 
 namespace slipstream::notification {
@@ -35,6 +36,16 @@ EventPtr Backlog::Pop() {
   if (IsConflated(event->type)) progress_.erase(event->task_id);
   DropHoles();
   return event;
+}
+
+void Backlog::Drop(ChannelKind kind) {
+  Backlog rest;
+  while (!empty()) {
+    EventPtr event = Pop();
+    if (event->channel.kind == kind) continue;
+    (void)rest.Push(event, std::numeric_limits<int64_t>::max());
+  }
+  *this = std::move(rest);
 }
 
 void Backlog::DropHoles() {

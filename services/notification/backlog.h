@@ -21,9 +21,13 @@ class Backlog {
   // stands at the end. kFull: keeping it would exceed `max_bytes`; nothing has changed.
   Outcome Push(const EventPtr& event, int64_t max_bytes);
 
+  // Forgets what is of a channel of this kind.
+  void Drop(ChannelKind kind);
+
   bool empty() const { return count_ == 0; }
   int64_t held_bytes() const { return held_bytes_; }
-  // REQUIRES: not empty.
+  // REQUIRES: not empty, of both.
+  const EventPtr& Front() const { return events_.front(); }
   EventPtr Pop();
 
  private:

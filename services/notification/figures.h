@@ -21,6 +21,7 @@ struct Figures {
   std::array<int64_t, kCloseReasonCount> closes{};
   int64_t delivered_count = 0;
   int64_t conflated_count = 0;
+  int64_t delayed_count = 0;  // by the rate limit
   int64_t duplicates_count = 0;
   int64_t recovered_count = 0;
   int64_t not_recovered_count = 0;

@@ -9,10 +9,13 @@
 // task_progress is state, not history: the store keeps the latest one of each task beside the
 // bounded history, without a position, until the task ends.
 //
+// A store that several processes share (`shared()`) brings the events of all of them to its
+// listener, for the channels that the process follows.
+//
 // Thread safety: all methods from any thread. Appends of one channel are in the order of the calls
 // only if the caller makes one call after the other (PublishQueue does).
-// Errors: UNAVAILABLE when the store is away; nothing of the batch counts then, and a retry with
-// the same idempotency keys is safe.
+// Errors: UNAVAILABLE when the store is away. Some of a batch may have been appended then; a retry
+// with the same idempotency keys is safe.
 #ifndef SERVICES_NOTIFICATION_HISTORY_STORE_H_
 #define SERVICES_NOTIFICATION_HISTORY_STORE_H_
 
@@ -64,6 +67,18 @@ struct ReadResult {
   // stands behind the kept event that it followed. The latest progress of a task may be one that
   // the reader has seen: its cursor cannot tell.
   std::vector<EventPtr> events;
+  // Positions of earlier epochs up to which the channel's history is the same: what has one of
+  // these or one before it is not new behind `head`.
+  std::vector<Position> earlier;
+
+  // The event at this position is one of those up to `head`.
+  bool Covers(const Position& position) const {
+    if (position.epoch == head.epoch) return position.offset <= head.offset;
+    for (const Position& last : earlier) {
+      if (last.epoch == position.epoch) return position.offset <= last.offset;
+    }
+    return false;
+  }
 };
 
 struct AcknowledgeRequest {
@@ -80,6 +95,17 @@ struct HistoryStats {
   int64_t evicted_channels_count = 0;  // since the start, to stay within the bounds
 };
 
+// Told what comes into followed channels of a shared store. One call at a time; no call back into
+// the store but for Follow and Unfollow.
+class HistoryListener {
+ public:
+  virtual ~HistoryListener() = default;
+  // New events of one channel, in its order, each once.
+  virtual void OnEvents(const std::vector<EventPtr>& events) = 0;
+  // Something that this process has not seen is gone from the channel: `read` is what there is.
+  virtual void OnLost(const Channel& channel, const ReadResult& read) = 0;
+};
+
 class HistoryStore {
  public:
   virtual ~HistoryStore() = default;
@@ -92,6 +118,22 @@ class HistoryStore {
   // Answers per request how many kept events the reader has not acknowledged.
   virtual Async<absl::StatusOr<std::vector<int>>> Acknowledge(
       std::vector<AcknowledgeRequest> requests) = 0;
+
+  // True: events, this process's own as well, come to the listener. False: who appends an event
+  // delivers it, and the three methods below do nothing.
+  virtual bool shared() const { return false; }
+  // Once before anything else; null at the end, which waits for a call under way.
+  virtual void SetListener(HistoryListener*) {}
+  // From the first Read of the channel that is begun after Follow, its events go to the listener.
+  // Neither waits.
+  virtual void Follow(const Channel&) {}
+  virtual void Unfollow(const Channel&) {}
+  // The store does not answer, or what others append may come late.
+  virtual bool degraded() const { return false; }
+
+  // Ends what goes on in the background; before the executor ends, and not on its threads. Only
+  // SetListener, Follow, Unfollow, degraded, Stats and name are called after it.
+  virtual void Stop() {}
 
   // Bounded housekeeping; called about every second.
   virtual void Tick() = 0;

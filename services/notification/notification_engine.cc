@@ -11,28 +11,59 @@ namespace {
 
 constexpr absl::Duration kHousekeepingInterval = absl::Seconds(1);
 
+SubscriberRegistry::Hooks HooksOf(const NotificationEngine::Deps& deps) {
+  SubscriberRegistry::Hooks hooks;
+  if (deps.store.shared()) {
+    hooks.followed = [&store = deps.store](const Channel& channel, bool followed) {
+      followed ? store.Follow(channel) : store.Unfollow(channel);
+    };
+  }
+  if (deps.directory != nullptr) {
+    hooks.connected = [directory = deps.directory](const std::string& user,
+                                                   const std::string& tenant, int count) {
+      directory->Set(user, tenant, count);
+    };
+  }
+  return hooks;
+}
+
 }  // namespace
 
 NotificationEngine::NotificationEngine(EngineOptions options, Deps deps)
     : options_(options),
       deps_(deps),
       since_(deps.clock.Now()),
-      publish_queue_(deps.store, [this](const Appended& appended) { Deliver(appended); }),
-      registry_(options.registry),
-      next_housekeeping_(deps.clock.Monotonic()) {}
+      publish_queue_(deps.store, [this](const Appended& appended) { OnPublished(appended); }),
+      registry_(options.registry, HooksOf(deps)),
+      next_housekeeping_(deps.clock.Monotonic()) {
+  deps_.store.SetListener(this);
+}
+
+NotificationEngine::~NotificationEngine() { deps_.store.SetListener(nullptr); }
 
 Async<absl::StatusOr<std::vector<Appended>>> NotificationEngine::Publish(
     std::vector<AppendRequest> events) {
   return publish_queue_.Publish(std::move(events));
 }
 
-void NotificationEngine::Deliver(const Appended& appended) {
+void NotificationEngine::OnPublished(const Appended& appended) {
   sync::MutexLock lock(mutex_);
   if (appended.duplicate) {
     registry_.CountDuplicate();
-  } else {
-    registry_.FanOut(appended.event, deps_.clock.Now());
+    return;
   }
+  registry_.CountPublished(*appended.event);
+  if (!deps_.store.shared()) registry_.FanOut(appended.event, deps_.clock.Now());
+}
+
+void NotificationEngine::OnEvents(const std::vector<EventPtr>& events) {
+  sync::MutexLock lock(mutex_);
+  for (const EventPtr& event : events) registry_.FanOut(event, deps_.clock.Now());
+}
+
+void NotificationEngine::OnLost(const Channel& channel, const ReadResult& read) {
+  sync::MutexLock lock(mutex_);
+  registry_.Lose(channel, read, deps_.clock.Now());
 }
 
 absl::StatusOr<std::shared_ptr<Link>> NotificationEngine::OpenLink(LinkOptions options) {
@@ -131,7 +162,17 @@ Async<absl::StatusOr<int>> NotificationEngine::Acknowledge(std::string user, std
   co_return pending->front();  // the user's own channel comes first
 }
 
-UserPresence NotificationEngine::PresenceOf(const std::string& user) {
+Async<std::vector<UserPresence>> NotificationEngine::FindPresence(std::vector<std::string> users) {
+  if (deps_.directory != nullptr) {
+    auto found = co_await deps_.directory->Find(users);
+    if (found.ok()) co_return *std::move(found);
+  }
+  std::vector<UserPresence> out;
+  for (const std::string& user : users) out.push_back(PresenceHere(user));
+  co_return out;
+}
+
+UserPresence NotificationEngine::PresenceHere(const std::string& user) {
   UserPresence out;
   out.user = user;
   sync::MutexLock lock(mutex_);
@@ -149,6 +190,7 @@ EngineStats NotificationEngine::Stats(const std::string& user, const std::string
   EngineStats out;
   out.since = since_;
   out.history = deps_.store.Stats();
+  out.degraded = deps_.store.degraded();
   sync::MutexLock lock(mutex_);
   out.links_count = registry_.links_count();
   out.queue_bytes = registry_.backlog_bytes();
@@ -190,7 +232,9 @@ void NotificationEngine::Tick() {
       registry_.Tick(now - options_.token_leeway, now);
     }
   }
-  if (housekeeping) deps_.store.Tick();
+  if (!housekeeping) return;
+  deps_.store.Tick();
+  if (deps_.directory != nullptr) deps_.directory->Tick();
 }
 
 void NotificationEngine::BeginDrain(absl::Duration window) {

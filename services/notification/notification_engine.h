@@ -24,6 +24,7 @@
 #include "libs/sync/mutex.h"
 #include "services/notification/history_store.h"
 #include "services/notification/link.h"
+#include "services/notification/presence_directory.h"
 #include "services/notification/publish_queue.h"
 #include "services/notification/subscriber_registry.h"
 
@@ -36,14 +37,6 @@ struct EngineOptions {
   absl::Duration token_leeway = absl::Seconds(60);
 };
 
-struct UserPresence {
-  std::string user;
-  std::string tenant;  // empty when unknown
-  bool known = false;
-  int connections_count = 0;
-  std::optional<absl::Time> last_seen_at;
-};
-
 struct EngineStats {
   absl::Time since;
   Figures figures;
@@ -52,20 +45,24 @@ struct EngineStats {
   int64_t links_count = 0;
   int64_t queue_bytes = 0;
   HistoryStats history;
+  bool degraded = false;
   absl::Duration delivery_p50;
   absl::Duration delivery_p99;
 };
 
-class NotificationEngine {
+class NotificationEngine final : private HistoryListener {
  public:
   struct Deps {
     HistoryStore& store;
     const clock::Clock& clock;
     random::Random& random;
     metrics::Histogram delivery_seconds = {};  // publish to hand-over
+    // Who is connected to the other nodes; null: there are none. Outlives the engine.
+    PresenceDirectory* directory = nullptr;
   };
 
   NotificationEngine(EngineOptions options, Deps deps);
+  ~NotificationEngine() override;
 
   // One result per event, in order. REQUIRES: 1 to PublishQueue::kMaxBatchCount events.
   Async<absl::StatusOr<std::vector<Appended>>> Publish(std::vector<AppendRequest> events);
@@ -91,7 +88,8 @@ class NotificationEngine {
   // Answers how many kept events of the user's own channel are not acknowledged.
   Async<absl::StatusOr<int>> Acknowledge(std::string user, std::string tenant, Cursor cursor);
 
-  UserPresence PresenceOf(const std::string& user);
+  // One per user, in order: over all nodes, or of this one while the directory does not answer.
+  Async<std::vector<UserPresence>> FindPresence(std::vector<std::string> users);
   // At most one of the two is given: the figures of that user or tenant on this node.
   EngineStats Stats(const std::string& user, const std::string& tenant);
 
@@ -103,7 +101,10 @@ class NotificationEngine {
   bool drained() const;
 
  private:
-  void Deliver(const Appended& appended);
+  UserPresence PresenceHere(const std::string& user);
+  void OnPublished(const Appended& appended);
+  void OnEvents(const std::vector<EventPtr>& events) override;
+  void OnLost(const Channel& channel, const ReadResult& read) override;
   void EndLink(const std::shared_ptr<Link>& link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const EngineOptions options_;

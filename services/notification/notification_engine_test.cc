@@ -100,6 +100,9 @@ class NotificationEngineTest : public testing::Test {
     requests.push_back(MakeAppend(clock_, id, channel, type, task));
     return Publish(std::move(requests)).at(0);
   }
+  UserPresence PresenceOf(const std::string& user) {
+    return Await(runtime_.executor(), engine_->FindPresence({user})).at(0);
+  }
   Reader Open(LinkOptions options = {.single = true}) {
     Reader reader;
     reader.link = *engine_->OpenLink(options);
@@ -351,15 +354,15 @@ TEST_F(NotificationEngineTest, AnExpiredTokenEndsItsSubscriberUnlessRefreshed) {
 }
 
 TEST_F(NotificationEngineTest, PresenceFollowsTheConnections) {
-  EXPECT_FALSE(engine_->PresenceOf("alice").known);
+  EXPECT_FALSE(PresenceOf("alice").known);
   Reader reader = Subscribe("alice", "", "acme");
-  EXPECT_EQ(engine_->PresenceOf("alice").connections_count, 1);
-  EXPECT_EQ(engine_->PresenceOf("alice").tenant, "acme");
+  EXPECT_EQ(PresenceOf("alice").connections_count, 1);
+  EXPECT_EQ(PresenceOf("alice").tenant, "acme");
   engine_->CloseLink(reader.link);
   const absl::Time left = clock_.Now();
   clock_.Advance(absl::Minutes(1));
-  EXPECT_EQ(engine_->PresenceOf("alice").connections_count, 0);
-  EXPECT_EQ(engine_->PresenceOf("alice").last_seen_at, left);
+  EXPECT_EQ(PresenceOf("alice").connections_count, 0);
+  EXPECT_EQ(PresenceOf("alice").last_seen_at, left);
 }
 
 TEST_F(NotificationEngineTest, StatsByUserAndTenant) {
@@ -467,6 +470,87 @@ TEST_F(NotificationEngineTest, ConcurrentPublishersAndResumingReadersKeepContigu
   EXPECT_EQ(
       engine_->Stats("", "").figures.published[static_cast<size_t>(EventType::kTaskCompleted)],
       kPublishers * kEach);
+}
+
+class RateTest : public NotificationEngineTest {
+ protected:
+  RateTest() : NotificationEngineTest({.registry = {.user_messages_per_minute_count = 10}}) {}
+  void PassSeconds(int count) {
+    for (int i = 0; i < count; ++i) {
+      clock_.Advance(absl::Seconds(1));
+      engine_->Tick();
+    }
+  }
+  static Names Numbers(int from, int to) {
+    Names out;
+    for (int i = from; i <= to; ++i) out.push_back(std::to_string(i));
+    return out;
+  }
+};
+
+TEST_F(RateTest, AlertsBeyondTheMinutesNumberComeLaterAndAll) {
+  Reader alice = Subscribe("alice");
+  for (const std::string& id : Numbers(1, 25)) Publish(id);
+  alice.Drain(*engine_);
+  EXPECT_EQ(alice.ids, Numbers(1, 10));
+  EXPECT_EQ(engine_->Stats("alice", "").figures.delayed_count, 15);
+  PassSeconds(30);
+  alice.Drain(*engine_);
+  EXPECT_EQ(alice.ids, Numbers(1, 15));
+  PassSeconds(60);
+  alice.Drain(*engine_);
+  EXPECT_EQ(alice.ids, Numbers(1, 25));
+}
+
+TEST_F(RateTest, WhatEndsATaskIsNotCountedAndOnlyWaitsBehindWhatIs) {
+  Reader alice = Subscribe("alice");
+  for (const std::string& id : Numbers(1, 30)) {
+    Publish(id, "user:alice", EventType::kTaskCompleted, id);
+  }
+  for (const std::string& id : Numbers(31, 41)) Publish(id);
+  Publish("42", "user:alice", EventType::kBudgetAlert);
+  alice.Drain(*engine_);
+  EXPECT_EQ(alice.ids, Numbers(1, 40));
+  PassSeconds(10);
+  alice.Drain(*engine_);
+  EXPECT_EQ(alice.ids, Numbers(1, 42));
+}
+
+TEST_F(RateTest, ProgressThatWaitsIsConflated) {
+  Reader alice = Subscribe("alice");
+  for (const std::string& id : Numbers(1, 10)) Publish(id);
+  for (const std::string& id : Numbers(11, 60)) {
+    Publish(id, "user:alice", EventType::kTaskProgress, "t");
+  }
+  PassSeconds(60);
+  alice.Drain(*engine_);
+  Names expected = Numbers(1, 10);
+  expected.push_back("60");
+  EXPECT_EQ(alice.ids, expected);
+}
+
+TEST_F(RateTest, AUsersConnectionsShareTheNumberAndOthersHaveTheirOwn) {
+  Reader first = Subscribe("alice"), second = Subscribe("alice"), bob = Subscribe("bob");
+  for (const std::string& id : Numbers(1, 25)) Publish(id, "broadcast");
+  first.Drain(*engine_);
+  second.Drain(*engine_);
+  bob.Drain(*engine_);
+  EXPECT_EQ(first.ids, Numbers(1, 10));
+  EXPECT_EQ(second.ids, Numbers(1, 10));
+  EXPECT_EQ(bob.ids, Numbers(1, 10));
+}
+
+TEST_F(RateTest, WhoComesBackHasNoNewMinute) {
+  Reader alice = Subscribe("alice");
+  for (const std::string& id : Numbers(1, 20)) Publish(id);
+  alice.Drain(*engine_);
+  engine_->CloseLink(alice.link);
+  Reader again = Subscribe("alice", alice.cursor);
+  EXPECT_EQ(again.recovered, true);
+  EXPECT_EQ(again.ids, Names{});
+  PassSeconds(60);
+  again.Drain(*engine_);
+  EXPECT_EQ(again.ids, Numbers(11, 20));
 }
 
 }  // namespace

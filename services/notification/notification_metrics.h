@@ -16,6 +16,9 @@ inline constexpr metrics::CounterDef kDeliveredTotal{"slipstream_notification_de
 inline constexpr metrics::CounterDef kConflatedTotal{
     "slipstream_notification_conflated_total",
     "Progress events replaced by a newer one before they were sent."};
+inline constexpr metrics::CounterDef kDelayedTotal{
+    "slipstream_notification_delayed_total",
+    "Events that waited because a user had as many as a minute allows, and those behind them."};
 inline constexpr metrics::CounterDef kResumesTotal{
     "slipstream_notification_resumes_total",
     "Subscriptions with a cursor, by outcome: recovered or not_recovered.",
@@ -40,6 +43,9 @@ inline constexpr metrics::GaugeDef kHistoryEvents{"slipstream_notification_histo
                                                   "Kept events."};
 inline constexpr metrics::GaugeDef kHistoryChannels{"slipstream_notification_history_channels",
                                                     "Channels with a history."};
+inline constexpr metrics::GaugeDef kDegraded{
+    "slipstream_notification_degraded",
+    "1 while Redis is away: publishing and subscribing is refused, events of others come late."};
 inline constexpr metrics::HistogramDef kDeliverySeconds{
     "slipstream_notification_delivery_seconds",
     "Time from publish to hand-over to the stream's writer.",

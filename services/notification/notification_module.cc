@@ -10,12 +10,11 @@
 
 #include "libs/async/scope.h"
 #include "libs/service/context.h"
-#include "libs/status/status.h"
 #include "libs/sync/mutex.h"
-#include "services/notification/memory_history_store.h"
 #include "services/notification/notification_engine.h"
 #include "services/notification/notification_metrics.h"
 #include "services/notification/notification_service.h"
+#include "services/notification/open_history_store.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::notification {
@@ -36,12 +35,12 @@ std::string NodeName() {
 
 class NotificationModule final : public service::Module {
  public:
-  NotificationModule(service::Context& context, std::unique_ptr<HistoryStore> store,
-                     EngineOptions options)
+  NotificationModule(service::Context& context, OpenedHistory history, EngineOptions options)
       : clock_(context.clock),
-        store_(std::move(store)),
-        engine_(options, {*store_, context.clock, context.random,
-                          context.metrics.Add(kDeliverySeconds).With({})}),
+        history_(std::move(history)),
+        engine_(options,
+                {*history_.store, context.clock, context.random,
+                 context.metrics.Add(kDeliverySeconds).With({}), history_.directory.get()}),
         scope_(context.runtime.executor()) {}
 
   absl::Status Init(service::Context& context) {
@@ -54,7 +53,7 @@ class NotificationModule final : public service::Module {
                                              context.config.notification().max_subscribers_count()},
                              .clock = context.clock,
                              .random = context.random,
-                             .store_name = std::string(store_->name())});
+                             .store_name = std::string(history_.store->name())});
     if (!service.ok()) return service.status();
     service_ = *std::move(service);
     figures_ = context.metrics.AddCollector([this](metrics::Samples& out) { Collect(out); });
@@ -93,7 +92,12 @@ class NotificationModule final : public service::Module {
     }
   }
 
-  void Stop() override { scope_.Close(); }
+  void Stop() override {
+    scope_.Close();
+    // Before the store, whose client they share.
+    if (history_.directory != nullptr) history_.directory->Stop();
+    history_.store->Stop();
+  }
 
  private:
   void Collect(metrics::Samples& out) {
@@ -110,6 +114,7 @@ class NotificationModule final : public service::Module {
     out.Add(kDuplicatesTotal, number(stats.figures.duplicates_count));
     out.Add(kDeliveredTotal, number(stats.figures.delivered_count));
     out.Add(kConflatedTotal, number(stats.figures.conflated_count));
+    out.Add(kDelayedTotal, number(stats.figures.delayed_count));
     out.Add(kResumesTotal, number(stats.figures.recovered_count), {"recovered"});
     out.Add(kResumesTotal, number(stats.figures.not_recovered_count), {"not_recovered"});
     out.Add(kEvictedChannelsTotal, number(stats.history.evicted_channels_count));
@@ -117,13 +122,14 @@ class NotificationModule final : public service::Module {
     out.Add(kUsers, number(stats.users_count));
     out.Add(kLinks, number(stats.links_count));
     out.Add(kQueueBytes, number(stats.queue_bytes));
+    out.Add(kDegraded, stats.degraded ? 1 : 0);
     out.Add(kHistoryBytes, number(stats.history.held_bytes));
     out.Add(kHistoryEvents, number(stats.history.events_count));
     out.Add(kHistoryChannels, number(stats.history.channels_count));
   }
 
   const clock::Clock& clock_;
-  const std::unique_ptr<HistoryStore> store_;
+  const OpenedHistory history_;
   NotificationEngine engine_;
   std::unique_ptr<grpc::Service> service_;
   metrics::Registry::Registration figures_;
@@ -138,22 +144,15 @@ class NotificationModule final : public service::Module {
 
 absl::StatusOr<std::unique_ptr<service::Module>> MakeNotificationModule(service::Context& context) {
   const config::v1::NotificationConfig& config = context.config.notification();
-  if (!config.redis_url().empty()) {
-    return status::Error(absl::StatusCode::kFailedPrecondition, "STORE_NOT_BUILT",
-                         "notification.redis_url is set, but this binary has the memory store "
-                         "only; remove the setting to keep the history in memory");
-  }
-  const absl::Duration history_ttl = absl::Milliseconds(config.history_ttl_ms());
-  auto store = std::make_unique<MemoryHistoryStore>(
-      MemoryHistoryOptions{.history_events_count = config.history_events_count(),
-                           .history_ttl = history_ttl},
-      context.clock, context.random);
+  auto history = OpenHistory(context);
+  if (!history.ok()) return history.status();
   EngineOptions options;
   options.registry.max_subscribers_count = config.max_subscribers_count();
   options.registry.subscriber_queue_bytes = config.subscriber_queue_bytes();
-  options.registry.remember_users = history_ttl;
+  options.registry.user_messages_per_minute_count = config.user_messages_per_minute_count();
+  options.registry.remember_users = absl::Milliseconds(config.history_ttl_ms());
   options.token_leeway = absl::Seconds(context.config.auth().leeway_s());
-  auto module = std::make_unique<NotificationModule>(context, std::move(store), options);
+  auto module = std::make_unique<NotificationModule>(context, *std::move(history), options);
   if (absl::Status status = module->Init(context); !status.ok()) return status;
   return module;
 }

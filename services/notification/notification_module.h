@@ -9,7 +9,7 @@
 
 namespace slipstream::notification {
 
-// FAILED_PRECONDITION, reason STORE_NOT_BUILT, when notification.redis_url is set.
+// INVALID_ARGUMENT for a Redis URL or certificate that can't be used.
 absl::StatusOr<std::unique_ptr<service::Module>> MakeNotificationModule(service::Context& context);
 
 }  // namespace slipstream::notification

@@ -157,22 +157,22 @@ class NotificationServiceImpl final : public v1::NotificationService::CallbackSe
     co_return absl::OkStatus();
   }
 
-  absl::Status HandlePresence(rpc::CallContext& call, const v1::GetPresenceRequest& request,
-                              v1::GetPresenceResponse* response) {
+  Async<absl::Status> HandlePresence(rpc::CallContext& call, const v1::GetPresenceRequest& request,
+                                     v1::GetPresenceResponse* response) {
     if (request.users_size() > kMaxPresenceUsersCount) {
-      return status::FieldError("users", "at most 100");
+      co_return status::FieldError("users", "at most 100");
     }
     std::vector<std::string> users(request.users().begin(), request.users().end());
     if (users.empty()) users.push_back(call.principal().user);
-    for (const std::string& user : users) {
-      const UserPresence presence = engine().PresenceOf(user);
+    for (const UserPresence& presence : co_await engine().FindPresence(std::move(users))) {
       if (!MaySeePresence(call.principal(), presence)) {
-        return status::Error(absl::StatusCode::kNotFound, "USER_NOT_FOUND",
-                             "there is no such user that you may see", {{"user", user}});
+        co_return status::Error(absl::StatusCode::kNotFound, "USER_NOT_FOUND",
+                                "there is no such user that you may see",
+                                {{"user", presence.user}});
       }
       *response->add_presences() = ToProto(presence);
     }
-    return absl::OkStatus();
+    co_return absl::OkStatus();
   }
 
   absl::Status HandleStats(rpc::CallContext& call, const v1::GetStatsRequest& request,

@@ -56,6 +56,7 @@ v1::NotificationStats ToProto(const EngineStats& stats) {
   }
   out.set_delivered_count(figures.delivered_count);
   out.set_conflated_count(figures.conflated_count);
+  out.set_delayed_count(figures.delayed_count);
   out.set_duplicates_count(figures.duplicates_count);
   out.set_recovered_count(figures.recovered_count);
   out.set_not_recovered_count(figures.not_recovered_count);
@@ -66,6 +67,7 @@ v1::NotificationStats ToProto(const EngineStats& stats) {
     count.set_count(figures.closes[i]);
   }
   out.set_held_bytes(stats.history.held_bytes + stats.queue_bytes);
+  out.set_degraded(stats.degraded);
   out.set_delivery_p50_ms(absl::ToDoubleMilliseconds(stats.delivery_p50));
   out.set_delivery_p99_ms(absl::ToDoubleMilliseconds(stats.delivery_p99));
   return out;

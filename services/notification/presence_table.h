@@ -23,6 +23,9 @@ struct UserRecord {
   std::string tenant;  // of the latest connection
   int connections_count = 0;
   absl::Time last_seen_at;
+  // What of the rate of messages was spent at `rate_at`; it comes back with time.
+  double rate_spent = 0;
+  absl::Time rate_at;
   Figures figures;
 };
 

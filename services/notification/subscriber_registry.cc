@@ -36,6 +36,12 @@ std::vector<EventPtr> Merge(const std::vector<ReadResult>& reads) {
   }
 }
 
+// Whose number is limited; the others may have to wait behind these.
+bool IsLimited(EventType type) {
+  return type == EventType::kTaskProgress || type == EventType::kSystemAlert ||
+         type == EventType::kPerformanceAlert;
+}
+
 // The place before the first event that is replayed.
 Position StartOf(const ReadResult& read) {
   for (const EventPtr& event : read.events) {
@@ -53,6 +59,7 @@ struct SubscriberRegistry::Subscriber {
   std::string tenant;
   TypeSet types;
   bool replaying = true;
+  bool lost = false;  // while replaying: something that its read did not tell of
   bool slow = false;  // is in slow_
   int64_t credit;
   std::array<Members*, kChannelKindCount> channels{};
@@ -74,8 +81,8 @@ struct SubscriberRegistry::LinkState {
   std::vector<uint64_t> receivers;  // of the event that is fanned out
 };
 
-SubscriberRegistry::SubscriberRegistry(RegistryOptions options)
-    : options_(options), presence_(options.remember_users) {}
+SubscriberRegistry::SubscriberRegistry(RegistryOptions options, Hooks hooks)
+    : options_(options), hooks_(std::move(hooks)), presence_(options.remember_users) {}
 SubscriberRegistry::~SubscriberRegistry() = default;
 
 void SubscriberRegistry::AddLink(std::shared_ptr<Link> link) {
@@ -112,6 +119,7 @@ SubscriberRegistry::Subscriber* SubscriberRegistry::Find(const Link* link, uint6
 }
 
 absl::Status SubscriberRegistry::Add(const Link* link, const SubscriberSpec& spec, absl::Time now) {
+  now_ = now;
   LinkState* state = FindLink(link);
   if (state == nullptr) return absl::CancelledError("the stream has ended");
   if (state->subscribers.contains(spec.id)) {
@@ -142,7 +150,12 @@ absl::Status SubscriberRegistry::Add(const Link* link, const SubscriberSpec& spe
   presence_.Connected(spec.user, spec.tenant, now);
   subscriber.user_record = presence_.FindUser(spec.user);
   subscriber.tenant_record = presence_.FindTenant(spec.tenant);
+  TellConnected(spec.user, spec.tenant);
   return absl::OkStatus();
+}
+
+void SubscriberRegistry::TellConnected(const std::string& user, const std::string& tenant) {
+  if (hooks_.connected) hooks_.connected(user, tenant, presence_.ConnectionsOf(user));
 }
 
 void SubscriberRegistry::Join(Subscriber& subscriber, const Channel& channel) {
@@ -150,7 +163,9 @@ void SubscriberRegistry::Join(Subscriber& subscriber, const Channel& channel) {
   std::unique_ptr<Members>& members = channels_[key];
   if (members == nullptr) {
     members = std::make_unique<Members>();
+    members->channel = channel;
     members->key = std::move(key);
+    if (hooks_.followed) hooks_.followed(channel, true);
   }
   const size_t kind = Index(channel.kind);
   subscriber.channels[kind] = members.get();
@@ -166,7 +181,9 @@ void SubscriberRegistry::Leave(Subscriber& subscriber, ChannelKind kind) {
   members->subscribers[slot] = last;
   last->slots[Index(kind)] = slot;
   members->subscribers.pop_back();
-  if (members->subscribers.empty()) channels_.erase(std::string(members->key));
+  if (!members->subscribers.empty()) return;
+  if (hooks_.followed) hooks_.followed(members->channel, false);
+  channels_.erase(std::string(members->key));
 }
 
 void SubscriberRegistry::Erase(Subscriber& subscriber, absl::Time now) {
@@ -175,19 +192,24 @@ void SubscriberRegistry::Erase(Subscriber& subscriber, absl::Time now) {
   backlog_bytes_ -= subscriber.backlog.held_bytes();
   --subscribers_count_;
   if (subscriber.slow) std::erase(slow_, &subscriber);
+  delayed_.erase(&subscriber);
   presence_.Disconnected(subscriber.user, subscriber.tenant, now);
+  TellConnected(subscriber.user, subscriber.tenant);
   subscriber.link->subscribers.erase(subscriber.id);  // ends its life
 }
 
 void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& spec,
                                       const std::vector<ReadResult>& reads, absl::Time now) {
+  now_ = now;
   Subscriber* found = Find(link, spec.id);
   if (found == nullptr) return;
   Subscriber& subscriber = *found;
   const std::vector<Channel> channels = ChannelsOf(spec.user, spec.tenant);
-  bool recovered = true;
+  bool recovered = !subscriber.lost;
+  std::array<const ReadResult*, kChannelKindCount> read_of{};
   for (size_t i = 0; i < channels.size(); ++i) {
     const size_t kind = Index(channels[i].kind);
+    read_of[kind] = &reads[i];
     subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(reads[i]);
     if (spec.cursor && (reads[i].lost || !(*spec.cursor)[kind].is_set())) recovered = false;
   }
@@ -208,7 +230,35 @@ void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& sp
     Offer(subscriber, event, /*bounded=*/false);
   }
   subscriber.replayed_progress = std::move(replayed_progress);
-  for (const EventPtr& event : live) Offer(subscriber, event, /*bounded=*/true);
+  for (const EventPtr& event : live) {
+    // It may name the same place by an earlier epoch.
+    if (read_of[Index(event->channel.kind)]->Covers(event->position)) continue;
+    Offer(subscriber, event, /*bounded=*/true);
+  }
+  CloseSlowReaders(now);
+}
+
+void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, absl::Time now) {
+  now_ = now;
+  auto it = channels_.find(channel.Key());
+  if (it == channels_.end()) return;
+  const size_t kind = Index(channel.kind);
+  for (Subscriber* member : it->second->subscribers) {
+    Subscriber& subscriber = *member;
+    subscriber.lost = true;
+    if (!subscriber.replaying) {
+      // What waits for it of this channel comes again with the rest, if it is still there.
+      const int64_t before = subscriber.backlog.held_bytes();
+      subscriber.backlog.Drop(channel.kind);
+      backlog_bytes_ += subscriber.backlog.held_bytes() - before;
+      subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(read);
+      CountFor(subscriber, [](Figures& f) { ++f.not_recovered_count; });
+      subscriber.link->link->Push(SubscribedMessage{subscriber.id, FormatCursor(subscriber.sent),
+                                                    /*recovered=*/false, subscriber.user,
+                                                    subscriber.tenant, subscriber.expiry->first});
+    }
+    for (const EventPtr& event : read.events) Offer(subscriber, event, /*bounded=*/false);
+  }
   CloseSlowReaders(now);
 }
 
@@ -235,15 +285,33 @@ void SubscriberRegistry::Offer(Subscriber& subscriber, const EventPtr& event, bo
     }
     return;
   }
-  if (subscriber.backlog.empty() && CanSend(subscriber)) {
+  if (subscriber.backlog.empty() && MaySend(subscriber, *event)) {
     Send(subscriber, event);
-  } else {
-    Hold(subscriber, event, bounded);
+    return;
   }
+  if (delayed_.contains(&subscriber)) CountFor(subscriber, [](Figures& f) { ++f.delayed_count; });
+  Hold(subscriber, event, bounded);
 }
 
-bool SubscriberRegistry::CanSend(const Subscriber& subscriber) const {
-  return subscriber.credit > 0 && subscriber.link->link->HasRoom();
+bool SubscriberRegistry::MaySend(Subscriber& subscriber, const Event& event) {
+  if (subscriber.credit <= 0 || !subscriber.link->link->HasRoom()) return false;
+  if (!IsLimited(event.type) || TakeOfRate(subscriber)) return true;
+  delayed_.insert(&subscriber);
+  return false;
+}
+
+bool SubscriberRegistry::TakeOfRate(Subscriber& subscriber) {
+  const double limit = options_.user_messages_per_minute_count;
+  if (limit == 0) return true;
+  UserRecord& user = *subscriber.user_record;
+  const double minutes = absl::FDivDuration(now_ - user.rate_at, absl::Minutes(1));
+  user.rate_at = now_;
+  user.rate_spent = std::max(0.0, user.rate_spent - std::max(0.0, minutes) * limit);
+  const double cost = 1.0 / std::max(1, user.connections_count);
+  // Within what adding up shares may be off by.
+  if (user.rate_spent + cost > limit + 1e-6) return false;
+  user.rate_spent += cost;
+  return true;
 }
 
 void SubscriberRegistry::Send(Subscriber& subscriber, const EventPtr& event) {
@@ -289,7 +357,7 @@ EventPtr SubscriberRegistry::PopBacklog(Subscriber& subscriber) {
 
 void SubscriberRegistry::FlushBacklog(Subscriber& subscriber) {
   if (subscriber.replaying) return;
-  while (!subscriber.backlog.empty() && CanSend(subscriber)) {
+  while (!subscriber.backlog.empty() && MaySend(subscriber, *subscriber.backlog.Front())) {
     Send(subscriber, PopBacklog(subscriber));
   }
 }
@@ -300,17 +368,20 @@ void SubscriberRegistry::Flush(const Link* link) {
   for (auto& [id, subscriber] : state->subscribers) FlushBacklog(*subscriber);
 }
 
-void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
-  ++figures_.published[static_cast<size_t>(event->type)];
-  if (event->channel.kind == ChannelKind::kUser) {
-    if (UserRecord* user = presence_.FindUser(event->channel.id); user != nullptr) {
-      ++user->figures.published[static_cast<size_t>(event->type)];
-    }
-  } else if (event->channel.kind == ChannelKind::kTenant) {
-    if (TenantRecord* tenant = presence_.FindTenant(event->channel.id); tenant != nullptr) {
-      ++tenant->figures.published[static_cast<size_t>(event->type)];
-    }
+void SubscriberRegistry::CountPublished(const Event& event) {
+  const auto type = static_cast<size_t>(event.type);
+  ++figures_.published[type];
+  if (event.channel.kind == ChannelKind::kUser) {
+    UserRecord* user = presence_.FindUser(event.channel.id);
+    if (user != nullptr) ++user->figures.published[type];
+  } else if (event.channel.kind == ChannelKind::kTenant) {
+    TenantRecord* tenant = presence_.FindTenant(event.channel.id);
+    if (tenant != nullptr) ++tenant->figures.published[type];
   }
+}
+
+void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
+  now_ = now;
   auto it = channels_.find(event->channel.Key());
   if (it == channels_.end()) return;
   fanning_out_ = true;
@@ -391,10 +462,12 @@ std::string SubscriberRegistry::CursorOf(const Link* link, uint64_t id) const {
 }
 
 void SubscriberRegistry::Tick(absl::Time expired_before, absl::Time now) {
+  now_ = now;
   while (!by_expiry_.empty() && by_expiry_.begin()->first < expired_before) {
     CloseNow(*by_expiry_.begin()->second, CloseReason::kTokenExpired,
              "the token has expired; connect again with a new one and the cursor", now);
   }
+  for (Subscriber* subscriber : std::exchange(delayed_, {})) FlushBacklog(*subscriber);
   presence_.Forget(now);
 }
 

@@ -10,9 +10,11 @@
 #define SERVICES_NOTIFICATION_SUBSCRIBER_REGISTRY_H_
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -44,11 +46,24 @@ struct RegistryOptions {
   int max_connections_per_user_count = 10;
   int64_t subscriber_queue_bytes = 1 << 20;
   absl::Duration remember_users = absl::Hours(24);
+  // Progress and alerts that a user is sent per minute, with as many at once; further ones wait in
+  // the subscriber's backlog, and what follows them waits behind them. A user with several
+  // connections pays for each a share. 0: no limit.
+  int user_messages_per_minute_count = 0;
 };
 
 class SubscriberRegistry {
  public:
-  explicit SubscriberRegistry(RegistryOptions options);
+  // What the registry tells of; only quick work, and no call back. Each may be empty.
+  struct Hooks {
+    // A channel got its first member (true) or has lost its last (false).
+    std::function<void(const Channel& channel, bool followed)> followed;
+    // A user's connections to this node are now so many.
+    std::function<void(const std::string& user, const std::string& tenant, int connections_count)>
+        connected;
+  };
+
+  explicit SubscriberRegistry(RegistryOptions options, Hooks hooks = {});
   ~SubscriberRegistry();
 
   void AddLink(std::shared_ptr<Link> link);
@@ -71,7 +86,12 @@ class SubscriberRegistry {
   // Empty when there is no such subscriber.
   std::string CursorOf(const Link* link, uint64_t id) const;
 
+  // Of an event published at this node, for the figures.
+  void CountPublished(const Event& event);
   void FanOut(const EventPtr& event, absl::Time now);
+  // Events of the channel are gone that no member has seen. Each is told, like one whose resume
+  // did not find all, and given what there is.
+  void Lose(const Channel& channel, const ReadResult& read, absl::Time now);
   // The link has room again.
   void Flush(const Link* link);
   // Ends those whose token has expired before `expired_before`, forgets users long away.
@@ -88,6 +108,7 @@ class SubscriberRegistry {
   struct Subscriber;
   struct LinkState;
   struct Members {
+    Channel channel;
     std::string key;
     std::vector<Subscriber*> subscribers;
   };
@@ -104,12 +125,16 @@ class SubscriberRegistry {
   void Hold(Subscriber& subscriber, const EventPtr& event, bool bounded);
   EventPtr PopBacklog(Subscriber& subscriber);
   void FlushBacklog(Subscriber& subscriber);
-  bool CanSend(const Subscriber& subscriber) const;
+  // Takes what sending costs of the user's rate when it says yes.
+  bool MaySend(Subscriber& subscriber, const Event& event);
+  bool TakeOfRate(Subscriber& subscriber);
   void CloseSlowReaders(absl::Time now);
+  void TellConnected(const std::string& user, const std::string& tenant);
   template <class Count>
   void CountFor(const Subscriber& subscriber, Count count);
 
   const RegistryOptions options_;
+  const Hooks hooks_;
   PresenceTable presence_;
   Figures figures_;
   std::unordered_map<const Link*, std::unique_ptr<LinkState>> links_;
@@ -117,6 +142,8 @@ class SubscriberRegistry {
   std::multimap<absl::Time, Subscriber*> by_expiry_;
   int64_t subscribers_count_ = 0;
   int64_t backlog_bytes_ = 0;
+  absl::Time now_ = absl::InfinitePast();  // of the latest call that told it
+  std::set<Subscriber*> delayed_;          // whose backlog waits for its user's rate
 
   // Within one FanOut: links that get the event, and subscribers whose backlog is full.
   bool fanning_out_ = false;

@@ -19,20 +19,24 @@ TRANSIENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED,
              grpc.StatusCode.CANCELLED, grpc.StatusCode.ABORTED}
 
 
-def load_stubs(folder: Path) -> None:
-    """Messages and stubs of the task queue, made by protoc in `folder`."""
+def make_stubs(folder: Path, service: str) -> None:
+    """Lets `slipstream.SERVICE.v1` be imported: messages and stubs made by protoc in `folder`."""
     protos = ROOT / "protos"
     out = folder / "stubs"
     out.mkdir()
     files = sorted(str(path.relative_to(protos)) for pattern in
                    ("google/api/*.proto", "google/rpc/*.proto", "slipstream/api/v1/*.proto",
-                    "slipstream/task_queue/v1/*.proto") for path in protos.glob(pattern))
+                    f"slipstream/{service}/v1/*.proto") for path in protos.glob(pattern))
     subprocess.run(["protoc", f"-I{protos}", f"--python_out={out}", f"--grpc_python_out={out}",
                     "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin", *files],
                    check=True)
     sys.path.insert(0, str(out))
     import google
     google.__path__.append(f"{out}/google")  # Debian's protobuf owns the package `google`
+
+
+def load_stubs(folder: Path) -> None:
+    make_stubs(folder, "task_queue")
     global pb, task_pb, stubs
     from slipstream.task_queue.v1 import (task_pb2 as task_pb, task_queue_pb2 as pb,
                                           task_queue_pb2_grpc as stubs)

@@ -12,7 +12,9 @@ from shared_suite import SharedSuite, main, wait_final
 
 GRACE_MS = 4000
 SUITE = SharedSuite(split=True, settings={"rpc": [f"drain_grace_ms: {GRACE_MS}"],
-                                          "worker": ["drain_ms: 1000"]})
+                                          "worker": ["drain_ms: 1000"],
+                                          # One user gets as much as a connection can't take.
+                                          "notification": ["user_messages_per_minute_count: 0"]})
 setUpModule, tearDownModule = SUITE.start, SUITE.stop
 
 

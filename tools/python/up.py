@@ -21,7 +21,7 @@ def _options() -> argparse.Namespace:
                         help="prompt of the demo job")
     parser.add_argument("--port", type=int, default=8080, help="of the edge (default: 8080)")
     parser.add_argument("--split", action="store_true", help="each service its own process")
-    parser.add_argument("--redis", default="", metavar="URL", help="Redis that holds the tasks and what is cached (its maxmemory-policy: noeviction)")
+    parser.add_argument("--redis", default="", metavar="URL", help="Redis that holds the tasks, what is cached and the notifications (its maxmemory-policy: noeviction)")
     parser.add_argument("--postgres", default="", metavar="URL",
                         help="database of the database optimizer")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
@@ -38,6 +38,7 @@ def _environment(options) -> dict[str, str]:
         values["SLIPSTREAM_TASK_QUEUE_REDIS_URL"] = options.redis
         # The cache keeps to half of Redis's memory, so that the tasks always have the other.
         values["SLIPSTREAM_CACHE_REDIS_URL"] = options.redis
+        values["SLIPSTREAM_NOTIFICATION_REDIS_URL"] = options.redis
     if options.postgres:
         values["SLIPSTREAM_DATABASE_OPTIMIZER_POSTGRES_URL"] = options.postgres
     return values
