@@ -58,8 +58,10 @@ struct SubscriptionRequest {
 
 class NotificationHub {
  public:
-  static constexpr int kCreditCount = 512;
-  static constexpr int kCreditQuantum = 128;
+  // As many as the edge can fall behind by for a moment: what the node has to hold back it sends to
+  // each subscriber by itself afterwards. What a slow reader may keep here is bounded by bytes.
+  static constexpr int kCreditCount = 4096;
+  static constexpr int kCreditQuantum = 1024;
   static constexpr absl::Duration kMaxAway = absl::Seconds(5);
   // Between two rounds, for each receiver of the first: about what its system calls cost, twice.
   static constexpr absl::Duration kRoundIntervalEach = absl::Microseconds(20);

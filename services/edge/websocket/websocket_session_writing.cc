@@ -38,6 +38,7 @@ void WebSocketSession::Flush() {
   // Frames are put together on the thread's own buffer: a connection keeps only what the socket
   // did not take.
   thread_local std::string batch;
+  bool idle = false;
   for (int writes = 0; writes < kMaxWritesPerTurn_count; ++writes) {
     const bool old = !unsent_.empty();
     if (!old) {
@@ -54,7 +55,10 @@ void WebSocketSession::Flush() {
             });
         TakeCredit(taken.credited_count);
       }
-      if (batch.empty()) break;
+      if (batch.empty()) {
+        idle = true;
+        break;
+      }
     }
     const std::string& bytes = old ? unsent_ : batch;
     const size_t from = old ? unsent_from_ : 0;
@@ -84,7 +88,8 @@ void WebSocketSession::Flush() {
     stalled_since_ = absl::InfiniteDuration();
     Written({});
   }
-  if (!control_.empty() || !unsent_.empty() || (!deflate_ && !outbox_.empty())) {
+  // Only a look that found nothing makes the outbox wake this writer again.
+  if (!idle) {
     Post([](WebSocketSession& self) { self.Flush(); });
     return;
   }
