@@ -134,7 +134,7 @@ TEST_F(OutboxTest, ItsCursorIsThatOfTheLastEventTaken) {
   outbox.Push(EncodeStart(*ResumeCursor::Parse(kUser), true));
   outbox.Push(EncodeEvent(Event("00000000000000ff:4")));
   outbox.Push(EncodeEvent(Event("00000000000000ff:5")));
-  const Outbox::Taken taken = outbox.Take(600, [](const EncodedEvent& event, ResumeCursor* cursor) {
+  const Outbox::Taken taken = outbox.Take(250, [](const EncodedEvent& event, ResumeCursor* cursor) {
     std::string json;
     event.AppendJson(cursor, &json);
   });

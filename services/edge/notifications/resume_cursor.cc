@@ -30,6 +30,7 @@ std::optional<ResumeCursor> ResumeCursor::Parse(std::string_view text) {
   while (!text.empty()) {
     const size_t channel = kLetters.find(text.front());
     const std::string_view part = text.substr(0, text.find('.'));
+    if (part.empty()) return std::nullopt;
     const auto position = ParsePosition(part.substr(1));
     if (channel == std::string_view::npos || !position) return std::nullopt;
     out.positions_[channel] = *position;
