@@ -42,8 +42,9 @@ void WebSocketSession::Flush() {
   for (int writes = 0; writes < kMaxWritesPerTurn_count; ++writes) {
     const bool old = !unsent_.empty();
     if (!old) {
-      batch.clear();
-      batch.swap(control_);
+      // A copy of a few bytes, not a swap: that would leave the thread's buffer with the session.
+      batch.assign(control_);
+      if (!control_.empty()) control_ = {};
       if (!deflate_) {
         const Outbox::Taken taken =
             outbox_.Take(kWriteBytes, [](const EncodedEvent& event, ResumeCursor* cursor) {
