@@ -9,7 +9,6 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
-#include <chrono>
 #include <deque>
 #include <unordered_map>
 #include <utility>
@@ -255,13 +254,13 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
   // At once, or when the last round has had its time.
   void WakeInRounds() {
     if (woken_.empty() || round_waits_) return;
-    const auto now = std::chrono::steady_clock::now();
+    const absl::Duration now = deps_.clock.Monotonic();
     if (now >= next_round_at_) {
       WakeAll();
       return;
     }
     round_waits_ = true;
-    round_timer_.expires_at(next_round_at_);
+    round_timer_.expires_after(absl::ToChronoNanoseconds(next_round_at_ - now));
     round_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
       self->round_waits_ = false;
       self->WakeAll();
@@ -272,7 +271,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
         std::min(kRoundIntervalEach * static_cast<double>(woken_.size()), kMaxRoundInterval);
     for (const auto& receiver : woken_) receiver->Wake();
     woken_.clear();
-    next_round_at_ = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(interval);
+    next_round_at_ = deps_.clock.Monotonic() + interval;
   }
 
   void Started(const v1::AttachResponse::Subscribed& subscribed) {
@@ -314,7 +313,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
   std::deque<v1::AttachRequest> requests_;  // of this link; bounded by the subscribers
   std::vector<uint64_t> credit_due_;
   std::vector<std::shared_ptr<EventReceiver>> woken_;  // of the next round
-  std::chrono::steady_clock::time_point next_round_at_;
+  absl::Duration next_round_at_;                       // by the clock's Monotonic
   boost::asio::steady_timer round_timer_;
   bool round_waits_ = false;  // round_timer_ runs
   async::Event changed_;
