@@ -302,6 +302,12 @@ TEST_F(RpcTest, SendsDoneAfterTheEndDoesNothing) {
   EXPECT_FALSE(call->Send(nv::AttachRequest()));
 }
 
+// The edge and the worker, in production: no service of their own, no reflection.
+TEST(ServerWithoutServices, StartsForItsHealthAlone) {
+  Server server(ServerOptions{});
+  EXPECT_TRUE(server.Start().ok());
+}
+
 TEST_F(RpcTest, ASecondServerOnThePortIsRefused) {
   Server second(ServerOptions{.address = server_->LocalAddress()});
   EXPECT_EQ(second.Start().code(), absl::StatusCode::kUnavailable);

@@ -74,7 +74,8 @@ struct Server::Impl {
   std::vector<grpc::Service*> services;
   std::vector<std::string> service_names;
   std::unique_ptr<grpc::Server> server;
-  grpc::CallbackGenericService unimplemented;  // outlives the server it is registered at
+  // Each outlives the server it is registered at.
+  grpc::CallbackGenericService unimplemented, no_service;
   std::unique_ptr<grpc::Server> channelz;
 };
 
@@ -105,6 +106,9 @@ absl::Status Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxMetadataBytes);
   builder.SetOption(std::make_unique<Plugins>(options_.reflection, false, &impl_->service_names));
   for (grpc::Service* service : impl_->services) builder.RegisterService(service);
+  // Health alone (the edge, the worker) has no completion queue of its own, and without reflection
+  // nothing else would bring one: gRPC refuses to start then.
+  if (impl_->services.empty()) builder.RegisterCallbackGenericService(&impl_->no_service);
   impl_->server = builder.BuildAndStart();
   if (!impl_->server || port_ == 0) {
     impl_->server.reset();

@@ -89,6 +89,12 @@ Async<void> EdgeHandler::Route(Exchange& exchange, RequestScope& scope) {
         scope.correlation_id));
     co_return;
   }
+  if (SignInHandler::Serves(path)) {
+    auto answer = co_await deps_.sign_in.Handle(exchange, scope, path);
+    co_await exchange.Respond(answer.ok() ? *std::move(answer)
+                                          : ProblemResponse(answer.status(), scope.correlation_id));
+    co_return;
+  }
   const auto page = deps_.pages.find(path);
   if (page == deps_.pages.end()) {
     co_await deps_.rest.Handle(exchange, scope);

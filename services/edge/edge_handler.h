@@ -17,6 +17,7 @@
 #include "services/edge/http/http_server.h"
 #include "services/edge/request_scope.h"
 #include "services/edge/rest_handler.h"
+#include "services/edge/sign_in/sign_in_handler.h"
 #include "services/edge/websocket/websocket_server.h"
 
 namespace slipstream::edge {
@@ -33,6 +34,7 @@ class EdgeHandler final : public HttpHandler {
   struct Deps {
     RestHandler& rest;
     WebSocketServer& websocket;
+    SignInHandler& sign_in;
     const clock::Clock& clock;
     random::Random& random;
     metrics::Registry& metrics;

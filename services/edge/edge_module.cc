@@ -9,8 +9,13 @@
 #include "services/edge/edge_handler.h"
 #include "services/edge/edge_metrics.h"
 #include "services/edge/http/http_server.h"
+#include "services/edge/notification_streams.h"
+#include "services/edge/notifications/notification_hub.h"
 #include "services/edge/pages/pages.h"
 #include "services/edge/rest_handler.h"
+#include "services/edge/sign_in/connection_limits.h"
+#include "services/edge/sign_in/sign_in_handler.h"
+#include "services/edge/sign_in/ticket_store.h"
 #include "services/edge/transcoder/openapi.h"
 #include "services/edge/upstreams.h"
 #include "services/edge/websocket/websocket_server.h"
@@ -29,13 +34,17 @@ RestOptions RestOptionsOf(const config::v1::Config& config) {
   return options;
 }
 
-WebSocketOptions WebSocketOptionsOf(const config::v1::EdgeConfig& config) {
+WebSocketOptions WebSocketOptionsOf(const config::v1::Config& all) {
+  const auto& config = all.edge();
   const auto& ws = config.websocket();
   WebSocketOptions options;
   options.max_message_bytes = ws.max_message_bytes();
   options.queue_bytes = ws.queue_bytes();
   options.max_connections_count = ws.max_connections_count();
-  options.max_user_connections_count = ws.max_user_connections_count();
+  options.max_deflate_connections_count = ws.max_deflate_connections_count();
+  options.refresh_notice = absl::Milliseconds(ws.refresh_notice_ms());
+  options.token_leeway = absl::Seconds(all.auth().leeway_s());
+  options.proxy_hops_count = config.proxy_hops_count();
   options.auth_timeout = absl::Milliseconds(ws.auth_timeout_ms());
   options.idle_timeout = absl::Milliseconds(ws.idle_timeout_ms());
   options.ping_interval = absl::Milliseconds(ws.ping_interval_ms());
@@ -43,6 +52,17 @@ WebSocketOptions WebSocketOptionsOf(const config::v1::EdgeConfig& config) {
   options.max_incoming_per_minute_count = ws.max_incoming_per_minute_count();
   options.allowed_origins.assign(config.cors_allowed_origins().begin(),
                                  config.cors_allowed_origins().end());
+  return options;
+}
+
+ConnectionLimitOptions LimitOptionsOf(const config::v1::WebSocketConfig& config) {
+  ConnectionLimitOptions options;
+  options.max_user_connections_count = config.max_user_connections_count();
+  options.max_address_connections_count = config.max_address_connections_count();
+  options.max_address_handshakes_per_minute_count =
+      config.max_address_handshakes_per_minute_count();
+  options.max_address_failed_sign_ins_per_minute_count =
+      config.max_address_failed_sign_ins_per_minute_count();
   return options;
 }
 
@@ -63,21 +83,32 @@ class EdgeModule final : public service::Module {
       : context_(context),
         catalog_(std::move(catalog)),
         upstreams_(context.peers),
-        websocket_(
-            WebSocketOptionsOf(context.config.edge()),
-            {context.authenticator, upstreams_, context.clock, context.metrics, context.logger}) {}
+        limits_(LimitOptionsOf(context.config.edge().websocket()), context.clock),
+        tickets_(context.clock, context.random),
+        hub_({context.peers, context.runtime.executor(), context.clock, context.logger}),
+        sign_in_({context.authenticator, tickets_, limits_, context.clock,
+                  context.config.edge().proxy_hops_count()}),
+        streams_(
+            {.queue_bytes = static_cast<size_t>(context.config.edge().websocket().queue_bytes()),
+             .heartbeat = absl::Milliseconds(context.config.edge().sse_heartbeat_ms()),
+             .proxy_hops_count = context.config.edge().proxy_hops_count()},
+            {hub_, limits_}),
+        websocket_(WebSocketOptionsOf(context.config),
+                   {context.authenticator, hub_, limits_, tickets_, context.clock, context.metrics,
+                    context.logger, context.runtime.executor()}) {}
   ~EdgeModule() override { Stop(); }
 
   absl::Status Init() {
-    auto rest = RestHandler::Create(
-        RestOptionsOf(context_.config),
-        {*catalog_, upstreams_, context_.authenticator, context_.permissions, context_.audit});
+    auto rest = RestHandler::Create(RestOptionsOf(context_.config),
+                                    {*catalog_, upstreams_, context_.authenticator,
+                                     context_.permissions, streams_, context_.audit});
     if (!rest.ok()) return rest.status();
     rest_ = *std::move(rest);
     const auto& origins = context_.config.edge().cors_allowed_origins();
     handler_ = std::make_unique<EdgeHandler>(
         EdgeHandler::Deps{.rest = *rest_,
                           .websocket = websocket_,
+                          .sign_in = sign_in_,
                           .clock = context_.clock,
                           .random = context_.random,
                           .metrics = context_.metrics,
@@ -95,6 +126,7 @@ class EdgeModule final : public service::Module {
 
   absl::Status Start() override {
     if (absl::Status status = server_->Start(); !status.ok()) return status;
+    websocket_.Start();
     context_.logger.Info("edge listens", {{"port", server_->port()}});
     return absl::OkStatus();
   }
@@ -102,6 +134,7 @@ class EdgeModule final : public service::Module {
   void Drain(absl::Time deadline) override {
     server_->StopListening();
     websocket_.Drain();
+    streams_.Drain();
     const absl::Duration left = deadline - context_.clock.Now();
     // What ends by itself may; then a client that does not read is not waited for.
     const absl::Duration grace = std::max(left / 2, absl::ZeroDuration());
@@ -110,14 +143,21 @@ class EdgeModule final : public service::Module {
   }
 
   void Stop() override {
-    websocket_.Abort();
+    websocket_.Stop();
+    streams_.Drain();
     if (server_) server_->Stop();
+    hub_.Stop();
   }
 
  private:
   service::Context& context_;
   const std::unique_ptr<MethodCatalog> catalog_;
   Upstreams upstreams_;
+  ConnectionLimits limits_;
+  TicketStore tickets_;
+  NotificationHub hub_;
+  SignInHandler sign_in_;
+  NotificationStreams streams_;
   WebSocketServer websocket_;
   std::unique_ptr<RestHandler> rest_;
   std::unique_ptr<EdgeHandler> handler_;

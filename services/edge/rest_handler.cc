@@ -6,6 +6,7 @@
 #include "google/protobuf/arena.h"
 #include "libs/status/status.h"
 #include "libs/sync/deadline.h"
+#include "services/edge/sign_in/session_cookie.h"
 #include "services/edge/stream_answer.h"
 #include "services/edge/transcoder/json_writer.h"
 #include "services/edge/transcoder/problem.h"
@@ -105,7 +106,14 @@ absl::Status RestHandler::SignIn(const CatalogMethod& method, const Exchange& ex
                                  RequestScope& scope) const {
   const std::string_view authorization = exchange.header("authorization").value_or("");
   if (authorization.empty() && method.open) return absl::OkStatus();
-  const auto token = auth::BearerToken(authorization);
+  // A cookie is sent whoever asks the browser to, so it counts only where nothing is changed.
+  const std::string_view cookie_token = authorization.empty() &&
+                                                method.streaming == StreamingKind::kServer &&
+                                                exchange.method() == "GET"
+                                            ? SessionToken(exchange.header("cookie").value_or(""))
+                                            : "";
+  absl::StatusOr<std::string_view> token = cookie_token;
+  if (cookie_token.empty()) token = auth::BearerToken(authorization);
   if (!token.ok()) return token.status();
   auto principal = deps_.authenticator.AuthenticateToken(*token);
   if (!principal.ok()) return principal.status();
@@ -171,6 +179,9 @@ Async<absl::Status> RestHandler::Stream(Exchange& exchange, RequestScope& scope,
   const absl::Duration timeout = method.default_deadline_ms > 0
                                      ? absl::Milliseconds(method.default_deadline_ms)
                                      : absl::InfiniteDuration();
+  if (method.grpc_path == NotificationStreams::kGrpcPath) {
+    co_return co_await deps_.notifications.Answer(exchange, scope, request);
+  }
   auto stream = deps_.upstreams.Open(method.service, method.grpc_path, OptionsFor(scope, timeout));
   if (co_await stream->Write(request)) stream->WritesDone();
   const auto format =

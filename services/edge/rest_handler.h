@@ -17,6 +17,7 @@
 #include "libs/auth/authenticator.h"
 #include "libs/auth/permissions.h"
 #include "services/edge/http/exchange.h"
+#include "services/edge/notification_streams.h"
 #include "services/edge/request_scope.h"
 #include "services/edge/transcoder/method_catalog.h"
 #include "services/edge/transcoder/route_table.h"
@@ -40,6 +41,7 @@ class RestHandler {
     Upstreams& upstreams;
     auth::Authenticator& authenticator;
     const auth::PermissionMap& permissions;
+    NotificationStreams& notifications;
     audit::AuditLog& audit;  // what is refused here never reaches the service's own log
   };
 

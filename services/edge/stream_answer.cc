@@ -48,16 +48,6 @@ std::string SseRecord(const Message& message, const FieldDescriptor* id_field,
                     : absl::StrCat("id: ", id, "\ndata: ", json, "\n\n");
 }
 
-std::string SseEnd(const absl::Status& status, const std::string& correlation_id) {
-  if (status.ok()) return "event: end\ndata: {}\n\n";
-  return absl::StrCat("event: error\ndata: ", MakeProblem(status, correlation_id).body, "\n\n");
-}
-
-std::string NdjsonEnd(const absl::Status& status, const std::string& correlation_id) {
-  if (status.ok()) return "";
-  return absl::StrCat("{\"error\": ", MakeProblem(status, correlation_id).body, "}\n");
-}
-
 // Sends a comment whenever the stream has been quiet for a heartbeat. One writer at a time: the
 // beats are written by the coroutine that writes the messages, which waits for either.
 class NextMessage {
@@ -179,6 +169,16 @@ Async<absl::Status> AnswerRaw(Exchange& exchange, UpstreamStream& stream, Messag
 }
 
 }  // namespace
+
+std::string SseEnd(const absl::Status& status, const std::string& correlation_id) {
+  if (status.ok()) return "event: end\ndata: {}\n\n";
+  return absl::StrCat("event: error\ndata: ", MakeProblem(status, correlation_id).body, "\n\n");
+}
+
+std::string NdjsonEnd(const absl::Status& status, const std::string& correlation_id) {
+  if (status.ok()) return "";
+  return absl::StrCat("{\"error\": ", MakeProblem(status, correlation_id).body, "}\n");
+}
 
 StreamFormat ChooseStreamFormat(const google::protobuf::Descriptor& output,
                                 std::string_view accept) {

@@ -34,6 +34,10 @@ Async<absl::Status> AnswerStream(Exchange& exchange, UpstreamStream& stream, Str
                                  absl::Duration heartbeat, const std::string& correlation_id,
                                  google::protobuf::Message* message);
 
+// The last record of a stream.
+std::string SseEnd(const absl::Status& status, const std::string& correlation_id);
+std::string NdjsonEnd(const absl::Status& status, const std::string& correlation_id);
+
 }  // namespace slipstream::edge
 
 #endif  // SERVICES_EDGE_STREAM_ANSWER_H_

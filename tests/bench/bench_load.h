@@ -18,6 +18,7 @@
 #include "slipstream/task_queue/v1/task_queue.pb.h"
 
 ABSL_DECLARE_FLAG(std::string, address);
+ABSL_DECLARE_FLAG(std::string, token);
 
 namespace slipstream::bench {
 

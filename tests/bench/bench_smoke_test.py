@@ -81,6 +81,18 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertIn("redis", out["comparisons"][0]["reference_name"])
         self.assertTrue(out["figures"]["redis_clients_tried"])
 
+    def test_notify_fanout(self):
+        out = self.bench("notify-fanout", "--tasks", "300", "--seconds", "0.3")
+        self.assertIn("socket.io", out["comparisons"][0]["reference_name"])
+        run = out["figures"]["raw_runs"][0]
+        for side in ("ours", "socket.io"):
+            self.assertEqual((run[side]["missing"], run[side]["wrong"]), (0, 0))
+        self.assertGreater(run["ours"]["half"]["latency"]["count"], 0)
+
+    def test_notify_idle(self):
+        out = self.bench("notify-idle", "--tasks", "300")
+        self.assertEqual(out["figures"]["raw_runs"][0]["delivered_to_all"], 3000)
+
     def test_index_selection(self):
         # Two indexes that help only together, and a small one that greedy takes first.
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as matrix:

@@ -6,6 +6,7 @@ code of the close frame; with OPEN at the end the connection must still serve.
 """
 
 import struct
+import zlib
 
 TEXT, BINARY, CLOSE, PING, PONG_FRAME = 0x1, 0x2, 0x8, 0x9, 0xA
 OPEN = "open"
@@ -225,4 +226,47 @@ HANDSHAKES = [
     ("4.2.2", "an older version", {"Sec-WebSocket-Version": "8"}, 426),
     ("4.1", "a POST", {"method": "POST"}, 400),
     ("4.1", "HTTP/1.0", {"version": "HTTP/1.0"}, 400),
+]
+
+
+# permessage-deflate (RFC 7692), once it has been negotiated: RSV1 (4 here) marks a compressed
+# message, in its first frame alone.
+def deflated(payload: bytes, level: int = 9) -> bytes:
+    """Section 7.2.1: raw deflate, flushed, without the four bytes that end it."""
+    packer = zlib.compressobj(level, zlib.DEFLATED, -12)
+    return (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+def packed_text(payload: bytes = MESSAGE, **how) -> bytes:
+    return frame(TEXT, deflated(payload), rsv=4, **how)
+
+
+# No-context-takeover is asked for by the test, so each message stands alone.
+DEFLATE_CASES = [
+    ("7.2.2", "a compressed message", [packed_text()], [PONG, OPEN]),
+    ("7.2.2", "two compressed messages", [packed_text(), packed_text()], [PONG, PONG, OPEN]),
+    ("6", "an uncompressed message among compressed ones",
+     [packed_text(), text(), packed_text()], [PONG, PONG, PONG, OPEN]),
+    ("7.2.3.3", "a block that is stored", [frame(TEXT, deflated(MESSAGE, level=0), rsv=4)],
+     [PONG, OPEN]),
+    ("6.1", "a compressed message in two fragments",
+     [frame(TEXT, deflated(MESSAGE)[:6], fin=False, rsv=4), more(deflated(MESSAGE)[6:], True)],
+     [PONG, OPEN]),
+    ("6.1", "a ping between compressed fragments",
+     [frame(TEXT, deflated(MESSAGE)[:6], fin=False, rsv=4), frame(PING, b"mid"),
+      more(deflated(MESSAGE)[6:], True)], [("pong", b"mid"), PONG, OPEN]),
+    ("6.1", "RSV1 in a later fragment",
+     [frame(TEXT, deflated(MESSAGE)[:6], fin=False, rsv=4),
+      frame(0x0, deflated(MESSAGE)[6:], rsv=4)], [1002]),
+    ("6.1", "RSV1 in a ping", [frame(PING, b"x", rsv=4)], [1002]),
+    ("6", "RSV2 beside RSV1", [frame(TEXT, deflated(MESSAGE), rsv=6)], [1002]),
+    ("6.1", "an empty compressed message is none of this protocol",
+     [frame(TEXT, b"\0", rsv=4)], [1008]),
+    ("6.2", "bytes that are no deflate", [frame(TEXT, b"\xff\xff\xff\xff", rsv=4)], ["refused"]),
+    ("6.2", "a block of a type that is not given", [frame(TEXT, b"\x07\x00", rsv=4)], ["refused"]),
+    ("6.2", "bad UTF-8, compressed", [packed_text(b'{"type":"\xff"}')], [1007]),
+    ("6.2", "a bomb: 10 MB of blanks in 10 KB", [packed_text(b" " * (10 << 20))], [1009]),
+    ("6.2", "a message of just the allowed size", [packed_text(padded(MAX_MESSAGE_BYTES))],
+     [PONG, OPEN]),
+    ("6.2", "one byte more than allowed", [packed_text(padded(MAX_MESSAGE_BYTES + 1))], [1009]),
 ]

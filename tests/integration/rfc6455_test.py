@@ -1,22 +1,29 @@
 """The edge's WebSocket, frame by frame: the table of rfc6455_cases.py, sent over bare sockets."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
 import struct
+import time
 import unittest
+import zlib
 
-from rfc6455_cases import (CASES, CLOSE, HANDSHAKES, MAX_MESSAGE_BYTES, OPEN, PING, PONG,
-                           PONG_FRAME, TEXT, text)
+from rfc6455_cases import (CASES, CLOSE, DEFLATE_CASES, HANDSHAKES, MAX_MESSAGE_BYTES, OPEN, PING, PONG,
+                           PONG_FRAME, TEXT, packed_text, text)
 from shared_suite import SharedSuite, main
 
+MAX_DEFLATE = 3
 SUITE = SharedSuite(settings={
     "edge": [f"websocket {{ max_message_bytes: {MAX_MESSAGE_BYTES} "
-             "max_incoming_per_minute_count: 100000 max_user_connections_count: 1000 }"]})
+             "max_incoming_per_minute_count: 100000 max_user_connections_count: 1000 "
+             f"max_address_handshakes_per_minute_count: 100000 "
+             f"max_deflate_connections_count: {MAX_DEFLATE} }}"]})
 setUpModule, tearDownModule = SUITE.start, SUITE.stop
 
 WAIT_S = 20
+DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
 APPLICATION_PONG = b'{"type":"pong"}'
 
@@ -27,6 +34,7 @@ class Peer:
     def __init__(self):
         self.socket = socket.create_connection(("127.0.0.1", SUITE.suite.edge_port), WAIT_S)
         self.read = self.socket.makefile("rb")
+        self.deflate = False
 
     def __enter__(self):
         return self
@@ -50,6 +58,7 @@ class Peer:
         while line := self.read.readline().decode().strip():
             name, _, value = line.partition(":")
             answered[name.lower()] = value.strip()
+        self.deflate = "permessage-deflate" in answered.get("sec-websocket-extensions", "")
         return status, answered, key
 
     def frame(self) -> tuple[int, bytes] | None:
@@ -62,7 +71,8 @@ class Peer:
             return None
         if head[1] & 0x80:
             raise AssertionError("a server must not mask")
-        if head[0] & 0x70:
+        packed = head[0] & 0x70
+        if packed and not (self.deflate and packed == 0x40):
             raise AssertionError(f"reserved bits in {head!r}")
         size = head[1] & 0x7F
         if size == 126:
@@ -71,7 +81,10 @@ class Peer:
             size, = struct.unpack("!Q", self.read.read(8))
         if not head[0] & 0x80:
             raise AssertionError("the edge sends whole messages")
-        return head[0] & 0x0F, self.read.read(size)
+        payload = self.read.read(size)
+        if packed:
+            payload = zlib.decompressobj(-15).decompress(payload + b"\0\0\xff\xff")
+        return head[0] & 0x0F, payload
 
     def answer(self):
         """What came of the peer's frames; the notification of being subscribed is passed over."""
@@ -116,6 +129,52 @@ class Rfc6455Test(unittest.TestCase):
                     self.assertEqual(peer.answer(), PONG, "the connection no longer serves")
                 if answers[-1] != OPEN:
                     self.assertIsNone(peer.frame(), "something came after the close")
+
+    def test_compressed_frames(self):
+        for section, what, frames, answers in DEFLATE_CASES:
+            with self.subTest(f"RFC 7692 {section} {what}"), Peer() as peer:
+                self.assertEqual(self.deflate(peer), 101)
+                for one in frames:
+                    peer.socket.sendall(one)
+                for expected in answers:
+                    if expected == OPEN:
+                        peer.socket.sendall(packed_text())
+                        expected = PONG
+                    got = peer.answer()
+                    if expected == "refused":
+                        # The code is Beast's choice; the connection ends.
+                        self.assertIn(got, ("refused", None, 1002, 1007, 1011))
+                    else:
+                        self.assertEqual(got, expected)
+
+    def deflate(self, peer: Peer) -> int:
+        """A handshake that asks for it, until there is room: the one before may not be gone yet."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            status, _, _ = peer.ask(self.token, {"Sec-WebSocket-Extensions": DEFLATE})
+            if peer.deflate or status != 101 or time.monotonic() > deadline:
+                self.assertTrue(peer.deflate, "not negotiated")
+                return status
+            peer.__exit__()
+            peer.__init__()
+
+    def test_compression_is_capped_and_given_back(self):
+        with contextlib.ExitStack() as stack:
+            for _ in range(MAX_DEFLATE):
+                self.deflate(stack.enter_context(Peer()))
+            with Peer() as one_more:
+                self.assertEqual(one_more.ask(self.token, {"Sec-WebSocket-Extensions": DEFLATE})[0],
+                                 101)
+                self.assertFalse(one_more.deflate, "the cap does not hold")
+                one_more.socket.sendall(text())
+                self.assertEqual(one_more.answer(), PONG)
+        with Peer() as again:
+            self.deflate(again)
+
+    def test_compression_that_nobody_asked_for_is_not_used(self):
+        with Peer() as peer:
+            peer.ask(self.token)
+            self.assertFalse(peer.deflate)
 
     def test_frames_byte_by_byte(self):
         """However the bytes are cut on their way, the answers are the same."""

@@ -6,7 +6,8 @@ import {fileURLToPath} from 'node:url';
 
 const SCRIPT = fileURLToPath(new URL('serve.py', import.meta.url));
 
-// Resolves to the suite's facts (see serve.py) and `stop`, which checks that each process ended
+// Resolves to the facts of the suite (see serve.py), `restart` of a process, `token` with a
+// lifetime, and `stop`, which checks that each process ended
 // with 0.
 export async function startSuite({split = false, settings = {}, users = ['alice']} = {}) {
   const args = [SCRIPT, '--settings', JSON.stringify(settings), '--users', ...users];
@@ -17,8 +18,18 @@ export async function startSuite({split = false, settings = {}, users = ['alice'
   assert.ok(!first.done, 'the suite did not start; its reason is above');
   const facts = JSON.parse(first.value);
   assert.ok(facts.base, `the suite did not start: ${first.value}`);
+  const ask = async (command) => {
+    process_.stdin.write(`${command}\n`);
+    return JSON.parse((await lines.next()).value);
+  };
   return {
     ...facts,
+    async restart(name) {
+      assert.equal((await ask(`restart ${name}`)).exit_code, 0, `${name} did not end well`);
+    },
+    async token(user, lifetimeS) {
+      return (await ask(`token ${user} ${lifetimeS}`)).token;
+    },
     async stop() {
       process_.stdin.end();
       const {exit_codes: codes} = JSON.parse((await lines.next()).value);

@@ -8,6 +8,7 @@ import sys
 import bench_cache
 import bench_index_selection
 import bench_l1
+import bench_notify
 import bench_queue
 import bench_trace
 from bench_processes import BenchError
@@ -15,7 +16,7 @@ from suite import SuiteError
 
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
-MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_trace,
+MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_notify, bench_trace,
                                                 bench_index_selection)
            for name in module.BENCHES}
 
@@ -28,7 +29,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     parser.add_argument("--serve", action="store_true", help="start both sides and wait")
     parser.add_argument("--tasks", type=int, help="how many (queue-backlog, queue-fairness: how "
-                                                  "many wait)")
+                                                  "many wait; notify-fanout: messages; "
+                                                  "notify-idle: connections)")
     parser.add_argument("--runs", type=int, help="how often each side is measured")
     parser.add_argument("--seconds", type=float, default=5.0, help="of each timed measurement")
     parser.add_argument("--store", choices=["redis", "memory"], default=DEFAULT_STORE)

@@ -188,20 +188,47 @@ class Parties:
         _wait_ready(party, http)
         return party, f"127.0.0.1:{grpc}"
 
-    def notification(self) -> tuple[Party, str]:
-        """Takes the task queue's events, as in production."""
-        return self._plain_service("notification")
+    def notification(self, *settings: str) -> tuple[Party, str]:
+        """Takes events, as in production; its address."""
+        return self._plain_service("notification", *settings)
+
+    def edge(self, notification: str, *settings: str) -> tuple[Party, int]:
+        """In front of a notification service, which is all that it reaches; its HTTP port."""
+        grpc, http, admin, nowhere = pick_ports(4)
+        others = " ".join(f'{name}_address: "127.0.0.1:{nowhere}"' for name in
+                          ("cache", "task_queue", "database_optimizer", "monitoring"))
+        config = self.folder / "edge.textproto"
+        config.write_text(
+            f'auth {{ hs256_secret_file: "{self.folder}/hs256.secret" }}\n'
+            f'edge {{ http_address: "127.0.0.1:{http}" admin_http_address: "127.0.0.1:{admin}" '
+            f'grpc_address: "127.0.0.1:{grpc}" {" ".join(settings)} }}\n'
+            f'endpoints {{ notification_address: "{notification}" {others} }}\n'
+            f'{self.server_config}\n')
+        party = self.start("edge", [binary("edge"), "--config", config])
+        _wait_ready(party, admin)
+        return party, http
+
+    def socketio(self) -> tuple[Party, int]:
+        """The peer of notify-fanout; its port."""
+        (port,) = pick_ports(1)
+        server = self.start("socketio", [
+            "node", ROOT / "tests/bench/socketio/server.mjs",
+            *as_flags({"port": port, "secret_file": self.folder / "hs256.secret"})],
+            stdin=True, stdout=True)
+        server.read(30)
+        return server, port
 
     def cache(self) -> tuple[Party, str]:
         """The cache with production settings, on its first tier; its address."""
         return self._plain_service("cache")
 
-    def _plain_service(self, name: str) -> tuple[Party, str]:
+    def _plain_service(self, name: str, *settings: str) -> tuple[Party, str]:
         grpc, http, nowhere = pick_ports(3)
         config = self.folder / f"{name}.textproto"
         config.write_text(
             f'auth {{ hs256_secret_file: "{self.folder}/hs256.secret" }}\n'
-            f'{name} {{ grpc_address: "127.0.0.1:{grpc}" http_address: "127.0.0.1:{http}" }}\n'
+            f'{name} {{ grpc_address: "127.0.0.1:{grpc}" http_address: "127.0.0.1:{http}" '
+            f'{" ".join(settings)} }}\n'
             f'endpoints {{ monitoring_address: "127.0.0.1:{nowhere}" }}\n{self.server_config}\n')
         party = self.start(name, [binary(name), "--config", config])
         _wait_ready(party, http)

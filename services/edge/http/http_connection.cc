@@ -313,6 +313,7 @@ UpgradeRequest MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
   out.websocket_key = std::string(View(parser.get()[http::field::sec_websocket_key]));
   out.origin = std::string(View(parser.get()[http::field::origin]));
   out.host = std::string(View(parser.get()[http::field::host]));
+  out.forwarded_for = std::string(View(parser.get()["x-forwarded-for"]));
   out.peer_address = std::move(peer);
   return out;
 }
@@ -367,7 +368,9 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, ConnectionDeps deps,
   buffer.max_size(deps.options.max_header_bytes + kPieceBytes);
   bool first = true;
   for (;;) {
-    http::request_parser<http::buffer_body> parser;
+    // On the heap, so that a connection that becomes a WebSocket does not keep it.
+    auto parser_memory = std::make_unique<http::request_parser<http::buffer_body>>();
+    auto& parser = *parser_memory;
     parser.header_limit(deps.options.max_header_bytes);
     parser.body_limit(boost::none);  // each handler has its own limit
     // Idle until the first byte, then the whole header within the read timeout.
@@ -398,8 +401,9 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, ConnectionDeps deps,
     if (WantsWebSocket(parser)) {
       control->close = nullptr;
       stream.expires_never();
-      co_await deps.handler.HandleUpgrade(
-          MakeUpgrade(std::move(stream), std::move(buffer), parser, peer));
+      UpgradeRequest upgrade = MakeUpgrade(std::move(stream), std::move(buffer), parser, peer);
+      parser_memory.reset();
+      co_await deps.handler.HandleUpgrade(std::move(upgrade));
       co_return;
     }
     BeastExchange exchange(stream, buffer, parser, deps.options, peer);

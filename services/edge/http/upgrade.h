@@ -18,6 +18,7 @@ struct UpgradeRequest {
   std::string websocket_key;  // header, or empty
   std::string origin;         // header, or empty
   std::string host;           // header, or empty
+  std::string forwarded_for;  // X-Forwarded-For, or empty
   std::string peer_address;
 };
 

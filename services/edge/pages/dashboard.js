@@ -37,6 +37,7 @@ function connect() {
   socket.onopen = () => socket.send(JSON.stringify({type: 'auth', token, cursor}));
   socket.onmessage = (message) => {
     const event = JSON.parse(message.data);
+    if (event.type === 'token_expiring') return;  // the user has no other token to give
     if (event.cursor) cursor = event.cursor;
     if (event.type === 'subscribed') {
       retryMs = 500;

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/edge/edge_metrics.h"
+#include "services/edge/http/refuse_upgrade.h"
+#include "services/edge/rest_handler.h"
 #include "services/edge/websocket/close_codes.h"
 #include "services/edge/websocket/websocket_session.h"
 
@@ -14,10 +16,41 @@ WebSocketServer::WebSocketServer(WebSocketOptions options, Deps deps)
     : options_(std::move(options)),
       deps_(std::move(deps)),
       open_gauge_(deps_.metrics.Add(kWebSocketConnections).With({})),
-      closes_(deps_.metrics.Add(kWebSocketCloses)) {}
+      closes_(deps_.metrics.Add(kWebSocketCloses)),
+      scope_(deps_.executor) {}
+
+WebSocketServer::~WebSocketServer() { Stop(); }
+
+void WebSocketServer::Start() {
+  scope_.Spawn([this]() -> Async<void> { co_await KeepTime(); });
+}
+
+void WebSocketServer::Stop() {
+  Abort();
+  scope_.Close();
+}
+
+Async<void> WebSocketServer::KeepTime() {
+  // As fine as the shortest of the times needs.
+  const absl::Duration period = std::clamp(
+      std::min({options_.ping_interval, options_.auth_timeout, options_.idle_timeout}) / 8,
+      absl::Milliseconds(10), absl::Milliseconds(500));
+  while (co_await scope_.SleepFor(period)) {
+    const absl::Duration now = deps_.clock.Monotonic();
+    for (const auto& session : Sessions()) session->TickIfDue(now);
+  }
+}
 
 Async<void> WebSocketServer::Serve(UpgradeRequest request) {
-  auto session = std::make_shared<WebSocketSession>(*this, std::move(request));
+  const std::string address =
+      ClientAddress(request.peer_address, request.forwarded_for, options_.proxy_hops_count);
+  auto place = deps_.limits.Enter(address);
+  if (!place.ok()) {
+    co_await RefuseUpgrade(std::move(request), ProblemResponse(place.status(), ""));
+    co_return;
+  }
+  request.peer_address = address;
+  auto session = std::make_shared<WebSocketSession>(*this, std::move(request), *std::move(place));
   if (!Add(session)) session->RequestClose(kCloseTooManyConnections, "the edge is full or ending");
   open_gauge_.Add(1);
   co_await session->Run();
@@ -25,23 +58,21 @@ Async<void> WebSocketServer::Serve(UpgradeRequest request) {
   Remove(session);
 }
 
+std::vector<std::shared_ptr<WebSocketSession>> WebSocketServer::Sessions() const {
+  sync::MutexLock lock(mutex_);
+  return {sessions_.begin(), sessions_.end()};
+}
+
 void WebSocketServer::Drain() {
-  std::set<std::shared_ptr<WebSocketSession>> sessions;
   {
     sync::MutexLock lock(mutex_);
     draining_ = true;
-    sessions = sessions_;
   }
-  for (const auto& session : sessions) session->RequestClose(kCloseGoingAway, "reconnect");
+  for (const auto& session : Sessions()) session->RequestClose(kCloseGoingAway, "reconnect");
 }
 
 void WebSocketServer::Abort() {
-  std::set<std::shared_ptr<WebSocketSession>> sessions;
-  {
-    sync::MutexLock lock(mutex_);
-    sessions = sessions_;
-  }
-  for (const auto& session : sessions) session->Abort();
+  for (const auto& session : Sessions()) session->Abort();
 }
 
 int WebSocketServer::open_connections() const {
@@ -51,11 +82,10 @@ int WebSocketServer::open_connections() const {
 
 bool WebSocketServer::Add(const std::shared_ptr<WebSocketSession>& session) {
   sync::MutexLock lock(mutex_);
-  if (draining_ || sessions_.size() >= static_cast<size_t>(options_.max_connections_count)) {
-    return false;
-  }
+  const bool full = sessions_.size() >= static_cast<size_t>(options_.max_connections_count);
+  // Known in any case, so that Stop reaches it; it is about to close when it may not stay.
   sessions_.insert(session);
-  return true;
+  return !draining_ && !full;
 }
 
 void WebSocketServer::Remove(const std::shared_ptr<WebSocketSession>& session) {
@@ -63,18 +93,16 @@ void WebSocketServer::Remove(const std::shared_ptr<WebSocketSession>& session) {
   sessions_.erase(session);
 }
 
-bool WebSocketServer::AddUser(const std::string& user) {
+bool WebSocketServer::TakeDeflate() {
   sync::MutexLock lock(mutex_);
-  int& count = users_[user];
-  if (count >= options_.max_user_connections_count) return false;
-  ++count;
+  if (deflate_count_ >= options_.max_deflate_connections_count) return false;
+  ++deflate_count_;
   return true;
 }
 
-void WebSocketServer::RemoveUser(const std::string& user) {
+void WebSocketServer::GiveDeflateBack() {
   sync::MutexLock lock(mutex_);
-  auto it = users_.find(user);
-  if (it != users_.end() && --it->second == 0) users_.erase(it);
+  --deflate_count_;
 }
 
 bool WebSocketServer::OriginAllowed(const UpgradeRequest& request) const {

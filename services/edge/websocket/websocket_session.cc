@@ -1,22 +1,21 @@
 #include "services/edge/websocket/websocket_session.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "nlohmann/json.hpp"
-#include "services/edge/transcoder/json_writer.h"
 #include "services/edge/transcoder/percent.h"
-#include "services/edge/transcoder/problem.h"
 #include "services/edge/websocket/close_codes.h"
-#include "slipstream/notification/v1/notification.pb.h"
+#include "services/edge/websocket/frame.h"
 
 namespace slipstream::edge {
 
@@ -26,29 +25,12 @@ namespace websocket = boost::beast::websocket;
 
 namespace {
 
+using boost::system::error_code;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-constexpr char kService[] = "slipstream.notification.v1.NotificationService";
-constexpr char kSubscribe[] = "/slipstream.notification.v1.NotificationService/Subscribe";
-// RFC 6455: a close frame's payload is at most 125 bytes, two of which are the code.
-constexpr size_t kMaxReasonBytes = 123;
+constexpr int64_t kNeverDue_ns = std::numeric_limits<int64_t>::max();
 
 void Rethrow(std::exception_ptr error) {
   if (error) std::rethrow_exception(error);
-}
-
-uint16_t CodeOf(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnauthenticated:
-      return kCloseUnauthenticated;
-    case absl::StatusCode::kPermissionDenied:
-      return kCloseForbidden;
-    case absl::StatusCode::kInvalidArgument:
-      return kClosePolicy;
-    case absl::StatusCode::kResourceExhausted:
-      return status::Reason(status) == "SLOW_READER" ? kCloseSlowReader : kCloseTooManyConnections;
-    default:
-      return kCloseUpstream;
-  }
 }
 
 // The value of one query parameter, or empty.
@@ -71,49 +53,95 @@ std::string Member(const nlohmann::json& message, const char* name) {
   return it != message.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
+}
+
+const EncodedEventPtr& Pong() {
+  static const EncodedEventPtr pong = EncodeText("{\"type\":\"pong\"}");
+  return pong;
+}
+
+// Small windows and hash tables: what a compressed connection costs is memory.
+websocket::permessage_deflate DeflateOptions() {
+  websocket::permessage_deflate options;
+  options.server_enable = true;
+  options.server_max_window_bits = 12;
+  options.client_max_window_bits = 15;  // clients need not be able to do with less
+  options.memLevel = 4;
+  return options;
+}
+
 }  // namespace
 
-WebSocketSession::WebSocketSession(WebSocketServer& server, UpgradeRequest request)
+WebSocketSession::WebSocketSession(WebSocketServer& server, UpgradeRequest request,
+                                   ConnectionLimits::Place place)
     : server_(server),
-      connection_(request.connection),
-      request_(std::move(request)),
-      ws_(std::move(connection_->stream)),
-      write_guard_(ws_.get_executor()) {}
+      ws_(std::move(request.connection->stream), *this),
+      request_(std::make_unique<UpgradeRequest>(std::move(request))),
+      place_(std::move(place)),
+      outbox_(server.options().queue_bytes),
+      due_at_ns_(kNeverDue_ns) {}
+
+WebSocketSession::~WebSocketSession() {
+  if (deflate_) server_.GiveDeflateBack();
+}
 
 Async<void> WebSocketSession::Run() {
-  if (!co_await Accept()) co_return;
+  accepted_at_ = last_received_ = minute_started_ = Now();
+  next_ping_ = accepted_at_ + server_.options().ping_interval;
+  if (!co_await Accept()) {
+    CloseSocket();
+    co_return;
+  }
   open_ = true;
-  last_received_ = minute_started_ = Now();
-  auto self = shared_from_this();
-  auto executor = co_await asio::this_coro::executor;
-  writing_ = true;
-  asio::co_spawn(executor, [](auto s) -> Async<void> { co_await s->WriteLoop(); }(self), Rethrow);
-  if (co_await SignIn()) {
-    rpc::CallOptions options;
-    options.timeout = absl::InfiniteDuration();
-    options.bearer_token = token_;
-    stream_ = server_.deps().upstreams.Open(kService, kSubscribe, options);
-    slipstream::notification::v1::SubscribeRequest subscribe;
-    subscribe.set_cursor(cursor_);
-    if (co_await stream_->Write(subscribe)) stream_->WritesDone();
-    pumping_ = true;
+  if (deflate_) {
+    ++working_count_;
     asio::co_spawn(
-        executor, [](auto s) -> Async<void> { co_await s->Pump(s->stream_); }(self), Rethrow);
+        ws_.get_executor(),
+        [](auto s) -> Async<void> { co_await s->WriteCompressed(); }(shared_from_this()), Rethrow);
+  }
+  DueAt(std::min(next_ping_, accepted_at_ + server_.options().auth_timeout));
+  std::optional<std::string> token;
+  if (close_) {
+    Flush();
+  } else {
+    token = co_await SignIn();
+  }
+  if (token) {
+    SubscriptionRequest subscription;
+    subscription.token = *std::move(token);
+    subscription.cursor = std::move(cursor_);
+    subscription.client_address = std::move(request_->peer_address);
+    request_.reset();
+    subscription_ = server_.deps().hub.Subscribe(std::move(subscription), shared_from_this());
     co_await ReadLoop();
-    stream_->Cancel();
+    server_.deps().hub.Unsubscribe(subscription_);
   }
   // The connection has ended or is ending; the others see it and end.
-  Close(kCloseGoingAway, "");
-  for (uint64_t version = changed_.version(); pumping_ || writing_; version = changed_.version()) {
+  if (open_) Close(kCloseGoingAway, "");
+  for (uint64_t version = changed_.version(); open_ || working_count_ > 0;
+       version = changed_.version()) {
     co_await changed_.Wait(version, async::After(absl::Seconds(1)));
   }
-  if (!user_.empty()) server_.RemoveUser(user_);
 }
 
 Async<bool> WebSocketSession::Accept() {
-  ws_.set_option(websocket::stream_base::decorator([](websocket::response_type& response) {
-    response.set(beast::http::field::server, "slipstream");
-  }));
+  const std::shared_ptr<UpgradeConnection> connection = std::move(request_->connection);
+  error_code ignored;
+  beast::get_lowest_layer(ws_).socket().non_blocking(true, ignored);
+  const bool may_deflate =
+      server_.options().max_deflate_connections_count > 0 &&
+      connection->request.count(beast::http::field::sec_websocket_extensions) > 0 &&
+      server_.TakeDeflate();
+  deflate_ = may_deflate;
+  if (may_deflate) ws_.set_option(DeflateOptions());
+  bool negotiated = false;
+  ws_.set_option(
+      websocket::stream_base::decorator([&negotiated](websocket::response_type& response) {
+        response.set(beast::http::field::server, "slipstream");
+        negotiated = response.count(beast::http::field::sec_websocket_extensions) > 0;
+      }));
   websocket::stream_base::timeout timeouts;
   timeouts.handshake_timeout = absl::ToChronoMilliseconds(server_.options().auth_timeout);
   timeouts.idle_timeout = websocket::stream_base::none();  // pings and idleness are ours
@@ -122,43 +150,62 @@ Async<bool> WebSocketSession::Accept() {
   ws_.read_message_max(server_.options().max_message_bytes);
   ws_.control_callback(
       [this](websocket::frame_type, beast::string_view) { last_received_ = Now(); });
-  auto [ec] = co_await ws_.async_accept(connection_->request, kAwait);
+  auto [ec] = co_await ws_.async_accept(connection->request, kAwait);
+  ws_.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
   if (ec) co_return false;
+  if (deflate_ && !negotiated) {
+    deflate_ = false;
+    server_.GiveDeflateBack();
+  }
   ws_.text(true);
   co_return true;
 }
 
-Async<bool> WebSocketSession::SignIn() {
-  cursor_ = QueryValue(request_.query, "cursor");
-  if (!request_.authorization.empty()) {
-    co_return Authenticate(
-        std::string(auth::BearerToken(request_.authorization).value_or(std::string_view())));
-  }
-  while (auto text = co_await ReadMessage()) {
+Async<std::optional<std::string>> WebSocketSession::SignIn() {
+  cursor_ = QueryValue(request_->query, "cursor");
+  std::string token;
+  if (!request_->authorization.empty()) {
+    token = std::string(auth::BearerToken(request_->authorization).value_or(std::string_view()));
+  } else if (const std::string ticket = QueryValue(request_->query, "ticket"); !ticket.empty()) {
+    auto redeemed = server_.deps().tickets.Redeem(ticket);
+    if (!redeemed) {
+      place_.CountFailedSignIn();
+      Close(kCloseUnauthenticated, "TICKET_INVALID: unknown, used or expired");
+      co_return std::nullopt;
+    }
+    token = *std::move(redeemed);
+  } else {
+    const auto text = co_await ReadMessage();
+    if (!text) co_return std::nullopt;
     const auto message = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
     if (!message.is_object() || Member(message, "type") != "auth") {
+      place_.CountFailedSignIn();
       Close(kCloseUnauthenticated,
             "the first message must be {\"type\":\"auth\",\"token\":\"...\"}");
-      co_return false;
+      co_return std::nullopt;
     }
     if (std::string cursor = Member(message, "cursor"); !cursor.empty()) cursor_ = cursor;
-    co_return Authenticate(Member(message, "token"));
+    token = Member(message, "token");
   }
-  co_return false;
+  if (!Authenticate(token)) co_return std::nullopt;
+  co_return token;
 }
 
 bool WebSocketSession::Authenticate(const std::string& token) {
   auto principal = server_.deps().authenticator.AuthenticateToken(token);
   if (!principal.ok()) {
+    place_.CountFailedSignIn();
     Close(kCloseUnauthenticated, status::Reason(principal.status()));
     return false;
   }
-  if (!server_.AddUser((*principal)->user)) {
+  if (absl::Status place = place_.SignIn((*principal)->user); !place.ok()) {
     Close(kCloseTooManyConnections, "this user has too many connections");
     return false;
   }
   user_ = (*principal)->user;
-  token_ = token;
+  tenant_ = (*principal)->tenant;
+  expires_at_ = (*principal)->expires_at;
+  DueAt(Now());  // the token may be about to expire
   return true;
 }
 
@@ -168,9 +215,9 @@ Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
   last_received_ = Now();
   if (ec) {
     // Beast has answered malformed and oversized frames with their close code already.
-    open_ = false;
-    if (stream_) stream_->Cancel();
-    changed_.Notify();
+    open_ = false;  // no close frame of ours any more
+    Written(ec);
+    CloseSocket();
     co_return std::nullopt;
   }
   if (!ws_.got_text()) {
@@ -186,134 +233,42 @@ Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
 
 Async<void> WebSocketSession::ReadLoop() {
   while (auto text = co_await ReadMessage()) {
-    const auto message = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-    const std::string type = message.is_object() ? Member(message, "type") : "";
-    if (type == "ping") {
-      Enqueue("{\"type\":\"pong\"}");
-    } else {
-      Close(kClosePolicy, type.empty() ? "not a JSON object with a type"
-                                       : "unknown message type; known: auth (first), ping");
-      co_return;
-    }
+    if (!Obey(*text)) co_return;
   }
 }
 
-Async<void> WebSocketSession::Pump(std::shared_ptr<UpstreamStream> stream) {
-  slipstream::notification::v1::Event event;
-  while (co_await stream->Read(&event)) {
-    std::string text;
-    if (absl::Status written = WriteJson(event, &text); !written.ok()) continue;
-    if (!event.cursor().empty()) cursor_ = event.cursor();
-    Enqueue(std::move(text));
-  }
-  const absl::Status status = stream->status();
-  if (status.ok()) {
-    Close(kCloseGoingAway, absl::StrCat("reconnect cursor=", cursor_));
+bool WebSocketSession::Obey(const std::string& text) {
+  const auto message = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const std::string type = message.is_object() ? Member(message, "type") : "";
+  if (type == "ping") {
+    Send(Pong());
+  } else if (type == "refresh") {
+    Refresh(message);
   } else {
-    Close(CodeOf(status), status::Reason(status));
+    Close(kClosePolicy, type.empty() ? "not a JSON object with a type"
+                                     : "unknown message type; known: auth (first), ping, refresh");
   }
-  pumping_ = false;
-  changed_.Notify();
+  return !close_;
 }
 
-void WebSocketSession::Enqueue(std::string text) {
-  if (close_) return;
-  queued_bytes_ += text.size();
-  if (queued_bytes_ > server_.options().queue_bytes) {
-    queue_.clear();
-    Close(kCloseSlowReader, absl::StrCat("read faster; cursor=", cursor_));
+void WebSocketSession::Refresh(const nlohmann::json& message) {
+  std::string token = Member(message, "token");
+  auto principal = server_.deps().authenticator.AuthenticateToken(token);
+  if (!principal.ok()) {
+    place_.CountFailedSignIn();
+    Close(kCloseUnauthenticated, status::Reason(principal.status()));
     return;
   }
-  queue_.push_back(std::move(text));
-  changed_.Notify();
-}
-
-void WebSocketSession::Close(uint16_t code, std::string reason) {
-  if (close_) return;
-  if (reason.size() > kMaxReasonBytes) reason.resize(kMaxReasonBytes);
-  close_.emplace(code, std::move(reason));
-  changed_.Notify();
-}
-
-void WebSocketSession::RequestClose(uint16_t code, std::string reason) {
-  asio::post(ws_.get_executor(), [self = shared_from_this(), code, reason = std::move(reason)] {
-    self->Close(code, reason);
-  });
-}
-
-Async<void> WebSocketSession::WriteLoop() {
-  const WebSocketOptions& options = server_.options();
-  const absl::Duration sign_in_by = Now() + options.auth_timeout;
-  absl::Duration next_ping = Now() + options.ping_interval;
-  while (open_) {
-    const uint64_t version = changed_.version();
-    const absl::Duration now = Now();
-    if (user_.empty() && now >= sign_in_by) Close(kCloseAuthTimeout, "sign in within the time");
-    if (now - last_received_ >= options.idle_timeout) Close(kCloseIdle, "nothing received");
-    if (!queue_.empty()) {
-      const std::string text = std::move(queue_.front());
-      queue_.pop_front();
-      queued_bytes_ -= text.size();
-      GuardWrite();
-      auto [ec, n] = co_await ws_.async_write(asio::buffer(text), kAwait);
-      write_guard_.cancel();
-      if (ec) break;
-    } else if (close_) {
-      break;
-    } else if (now >= next_ping) {
-      next_ping = now + options.ping_interval;
-      GuardWrite();
-      auto [ec] = co_await ws_.async_ping({}, kAwait);
-      write_guard_.cancel();
-      if (ec) break;
-    } else {
-      const absl::Duration due = user_.empty() ? std::min(next_ping, sign_in_by) : next_ping;
-      co_await changed_.Wait(version, async::After(due - now));
-    }
+  if ((*principal)->user != user_ || (*principal)->tenant != tenant_) {
+    Close(kCloseForbidden, "the new token is of another user or tenant; connect again with it");
+    return;
   }
-  if (open_ && close_) {
-    server_.CountClose(close_->first);
-    // A peer that does not answer the close is not waited for.
-    websocket::stream_base::timeout timeouts;
-    timeouts.handshake_timeout = std::chrono::seconds(2);
-    timeouts.idle_timeout = websocket::stream_base::none();
-    timeouts.keep_alive_pings = false;
-    ws_.set_option(timeouts);
-    websocket::close_reason reason(static_cast<websocket::close_code>(close_->first),
-                                   close_->second);
-    GuardWrite();
-    co_await ws_.async_close(reason, kAwait);  // an error only means that the peer went first
-  }
-  write_guard_.cancel();
-  // Ends the reader too, should it still wait.
-  open_ = false;
-  CloseSocket();
-  if (stream_) stream_->Cancel();
-  writing_ = false;
-  changed_.Notify();
-}
-
-void WebSocketSession::GuardWrite() {
-  write_guard_.expires_after(absl::ToChronoNanoseconds(server_.options().write_timeout));
-  write_guard_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
-    if (ec) return;
-    // The close frame could not get through either, so the reason is only counted.
-    self->server_.CountClose(kCloseSlowReader);
-    self->CloseSocket();
-  });
-}
-
-void WebSocketSession::CloseSocket() {
-  beast::get_lowest_layer(ws_).cancel();
-  boost::system::error_code ignored;
-  beast::get_lowest_layer(ws_).socket().close(ignored);
-}
-
-void WebSocketSession::Abort() {
-  asio::post(ws_.get_executor(), [self = shared_from_this()] {
-    self->Close(kCloseGoingAway, "");
-    self->CloseSocket();
-  });
+  expires_at_ = (*principal)->expires_at;
+  notice_given_ = false;
+  DueAt(Now());
+  server_.deps().hub.Refresh(subscription_, std::move(token));
+  Send(EncodeText(
+      absl::StrCat("{\"type\":\"refreshed\",\"expires_at\":\"", TimeText(expires_at_), "\"}")));
 }
 
 bool WebSocketSession::Admit() {
@@ -323,6 +278,111 @@ bool WebSocketSession::Admit() {
     minute_count_ = 0;
   }
   return ++minute_count_ <= server_.options().max_incoming_per_minute_count;
+}
+
+// --- events
+
+bool WebSocketSession::OnEvent(const EncodedEventPtr& event) {
+  const Outbox::Pushed pushed = outbox_.Push(event);
+  if (pushed == Outbox::Pushed::kOver) {
+    Post([](WebSocketSession& self) {
+      self.Close(kCloseSlowReader,
+                 absl::StrCat("read faster; cursor=", self.outbox_.cursor().ToString()));
+    });
+  }
+  return pushed == Outbox::Pushed::kWake;
+}
+
+void WebSocketSession::Wake() {
+  Post([](WebSocketSession& self) { self.Flush(); });
+}
+
+void WebSocketSession::OnEnd(const SubscriptionEnd& end) {
+  Post([end](WebSocketSession& self) {
+    const uint16_t code = CloseCodeOf(end.reason);
+    if (code == kCloseUnauthenticated || code == kCloseForbidden || code == kClosePolicy ||
+        code == kCloseTooManyConnections) {
+      self.Close(code, end.reason);
+      return;
+    }
+    // What has arrived is written first unless the client does not read.
+    if (code == kCloseSlowReader) self.outbox_.Drop();
+    self.Close(code, absl::StrCat(end.reason, " cursor=", self.outbox_.cursor().ToString()));
+  });
+}
+
+void WebSocketSession::Send(EncodedEventPtr event) {
+  if (OnEvent(event)) Wake();
+}
+
+void WebSocketSession::TakeCredit(int events_count) {
+  uncredited_count_ += events_count;
+  while (uncredited_count_ >= NotificationHub::kCreditQuantum) {
+    uncredited_count_ -= NotificationHub::kCreditQuantum;
+    server_.deps().hub.AddCredit(subscription_);
+  }
+}
+
+// --- time
+
+void WebSocketSession::DueAt(absl::Duration when) {
+  const int64_t ns = absl::ToInt64Nanoseconds(when);
+  if (ns < due_at_ns_.load(std::memory_order_relaxed)) due_at_ns_ = ns;
+}
+
+void WebSocketSession::TickIfDue(absl::Duration now) {
+  if (absl::ToInt64Nanoseconds(now) < due_at_ns_.load(std::memory_order_relaxed)) return;
+  due_at_ns_ = kNeverDue_ns;
+  Post([](WebSocketSession& self) { self.Tick(); });
+}
+
+void WebSocketSession::Tick() {
+  if (!open_) return;
+  const WebSocketOptions& options = server_.options();
+  const absl::Duration now = Now();
+  if (now - stalled_since_ >= options.write_timeout) {
+    // The close frame could not get through either, so the reason is only counted.
+    server_.CountClose(kCloseSlowReader);
+    open_ = false;
+    Close(kCloseSlowReader, "");
+    Written(asio::error::timed_out);
+    CloseSocket();
+    return;
+  }
+  if (user_.empty() && now - accepted_at_ >= options.auth_timeout) {
+    Close(kCloseAuthTimeout, "sign in within the time");
+  }
+  if (now - last_received_ >= options.idle_timeout) Close(kCloseIdle, "nothing received");
+  const absl::Duration lifetime = ExpiresAt() - server_.deps().clock.Now();
+  if (lifetime <= absl::ZeroDuration()) {
+    Close(kCloseTokenExpired, absl::StrCat("TOKEN_EXPIRED cursor=", outbox_.cursor().ToString()));
+  } else if (!notice_given_ && lifetime - options.token_leeway <= options.refresh_notice) {
+    notice_given_ = true;
+    Send(EncodeText(absl::StrCat("{\"type\":\"token_expiring\",\"expires_at\":\"",
+                                 TimeText(expires_at_), "\"}")));
+  }
+  if (!close_ && now >= next_ping_) {
+    next_ping_ = now + options.ping_interval;
+    // Behind bytes that the client does not read a ping would only wait, too.
+    if (unsent_.empty() && !close_sent_) {
+      AppendFrameHead(kFramePing, 0, &control_);
+      Flush();
+    }
+  }
+  absl::Duration due = next_ping_;
+  if (user_.empty()) {
+    due = std::min(due, accepted_at_ + options.auth_timeout);
+  } else {
+    due = std::min(due, now + lifetime);
+    if (!notice_given_) {
+      due = std::min(due, now + lifetime - options.token_leeway - options.refresh_notice);
+    }
+  }
+  due = std::min(due, last_received_ + options.idle_timeout);
+  if (stalled_since_ != absl::InfiniteDuration()) {
+    due = std::min(due, stalled_since_ + options.write_timeout);
+  }
+  DueAt(due);
 }
 
 }  // namespace slipstream::edge
