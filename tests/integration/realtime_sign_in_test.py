@@ -17,6 +17,7 @@ from shared_suite import Client, SharedSuite, main
 
 SUITE = SharedSuite(settings={
     "auth": ["leeway_s: 0"],
+    "notification": ["user_messages_per_minute_count: 0"],
     "edge": ["websocket { refresh_notice_ms: 2000 "
              "max_address_failed_sign_ins_per_minute_count: 5 "
              "max_address_handshakes_per_minute_count: 200 "

@@ -18,8 +18,8 @@ MESSAGES = 6_000
 TIMEOUT_S = 240
 SETTINGS = {
     "ours": "edge and notification service, each a process, HS256 bearer token on every connection, "
-            "all limits as by default (the clients come from several loopback addresses), metrics "
-            "on, memory store, no compression; published by PublishMany",
+            "all limits as by default but that of messages a minute, which is off (the clients "
+            "come from several loopback addresses), metrics on, memory store, no compression; published by PublishMany",
     "socket.io": "one Node process, websocket transport alone, perMessageDeflate off, the same "
                  "tokens checked in a middleware; published by io.emit",
     "client": "tests/bench/notify_load.cc for both: one thread, epoll, every message's number "
@@ -67,7 +67,7 @@ class Clients:
 class Ours:
     def __init__(self, parties: Parties, clients: int, users: int = 0):
         self.notification, self.address = parties.notification(
-            f"max_subscribers_count: {clients + 100}")
+            f"max_subscribers_count: {clients + 100}", "user_messages_per_minute_count: 0")
         self.edge, self.port = parties.edge(
             self.address, f"max_connections_count: {clients + 100}",
             f"websocket {{ max_connections_count: {clients + 100} }}")
