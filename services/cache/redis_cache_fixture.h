@@ -15,29 +15,15 @@
 #include "libs/logging/logger.h"
 #include "libs/random/random.h"
 #include "libs/redis/client.h"
-#include "libs/sync/deadline.h"
-#include "libs/sync/mutex.h"
 #include "services/cache/await.h"
 #include "services/cache/contract_keys.h"
 #include "services/cache/redis_cache_store.h"
+#include "tests/harness/redis_nodes.h"
 
 namespace slipstream::cache {
 
-inline constexpr absl::Duration kTestPatience = absl::Seconds(60);
-
-// Repeats until it is true; false after kTestPatience. What is waited for is in another process.
-template <class Condition>
-bool Eventually(Condition condition) {
-  const sync::Deadline deadline(kTestPatience);
-  while (!condition()) {
-    if (deadline.Passed()) return false;
-    sync::Mutex mutex;
-    sync::CondVar never;
-    sync::MutexLock lock(mutex);
-    (void)never.WaitFor(mutex, absl::Milliseconds(2));
-  }
-  return true;
-}
+using tests::Eventually;
+using tests::FreshPrefix;
 
 class RedisCacheNode {
  public:
@@ -102,12 +88,6 @@ class RedisCacheNode {
   async::Runtime runtime_{1};
   std::unique_ptr<RedisCacheStore> store_;
 };
-
-// A name of its own for each cache of a test.
-inline std::string FreshPrefix() {
-  static int count = 0;
-  return absl::StrCat("test", ++count);
-}
 
 }  // namespace slipstream::cache
 

@@ -3,7 +3,6 @@
 
 #include "services/cache/cache_store_contract.h"
 #include "services/cache/redis_cache_fixture.h"
-#include "tests/harness/redis_server.h"
 
 namespace slipstream::cache {
 namespace {
@@ -64,25 +63,13 @@ ContractNodes Make(const redis::Options& redis, int count) {
   return out;
 }
 
-redis::Options OneServer() {
-  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start());
-  return {.url = (*server)->url()};
-}
+using tests::ACluster;
+using tests::OneServer;
 
-redis::Options ACluster() {
-  static auto* cluster = new std::unique_ptr<tests::RedisCluster>(*tests::RedisCluster::Start(3));
-  return {.url = (*cluster)->url()};
-}
-
-// TLS, and a user who may do no more than the README says.
+// May do no more than the README says.
 redis::Options TlsAndAcl() {
-  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start(
-      {.settings = {"user cache on >secret ~test*{cache}:* &test*{cache}:* -@all +@read +@write "
-                    "+@scripting +@pubsub +@connection +info +time"},
-       .tls = true}));
-  std::string url = (*server)->url();
-  url.insert(url.find("://") + 3, "cache:secret@");
-  return {.url = url, .ca_file = (*server)->ca_file()};
+  return tests::TlsAndAcl(
+      "cache", "{cache}:", "+@read +@write +@scripting +@pubsub +@connection +info +time");
 }
 
 std::string NameOf(const testing::TestParamInfo<MakeNodes>& info) {

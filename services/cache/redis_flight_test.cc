@@ -29,7 +29,7 @@ class RedisFlightTest : public testing::Test {
     }
   }
 
-  // What a caller gets who computes `computed` when the lease is his; at most kTestPatience.
+  // What a caller gets who computes `computed` when the lease is his; at most tests::kPatience.
   Async<std::string> GetOrCompute(CacheEngine& engine, const ScopedKey& key, std::string computed,
                                   absl::Duration takes, absl::Duration lease) {
     for (;;) {

@@ -7,41 +7,20 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "libs/async/runtime.h"
 #include "libs/clock/clock.h"
 #include "libs/logging/logger.h"
 #include "libs/random/random.h"
 #include "libs/redis/client.h"
-#include "libs/sync/deadline.h"
-#include "libs/sync/mutex.h"
 #include "services/notification/engine_testing.h"
 #include "services/notification/redis_history_store.h"
+#include "tests/harness/redis_nodes.h"
 
 namespace slipstream::notification {
 
-inline constexpr absl::Duration kTestPatience = absl::Seconds(60);
-
-// Repeats until it is true; false after kTestPatience. What is waited for is in another process.
-template <class Condition>
-bool Eventually(Condition condition) {
-  const sync::Deadline deadline(kTestPatience);
-  while (!condition()) {
-    if (deadline.Passed()) return false;
-    sync::Mutex mutex;
-    sync::CondVar never;
-    sync::MutexLock lock(mutex);
-    (void)never.WaitFor(mutex, absl::Milliseconds(2));
-  }
-  return true;
-}
-
-// A name of its own for each history of a test.
-inline std::string FreshPrefix() {
-  static int count = 0;
-  return absl::StrCat("test", ++count);
-}
+using tests::Eventually;
+using tests::FreshPrefix;
 
 // A store with the client and the threads it needs. `clock` outlives it.
 class RedisHistoryNode {

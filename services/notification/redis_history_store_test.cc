@@ -3,7 +3,6 @@
 
 #include "services/notification/history_store_contract.h"
 #include "services/notification/redis_history_fixture.h"
-#include "tests/harness/redis_server.h"
 
 namespace slipstream::notification {
 namespace {
@@ -37,25 +36,13 @@ class NodesStore final : public HistoryStore {
   std::vector<std::unique_ptr<RedisHistoryNode>> nodes_;
 };
 
-redis::Options OneServer() {
-  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start());
-  return {.url = (*server)->url()};
-}
+using tests::ACluster;
+using tests::OneServer;
 
-redis::Options ACluster() {
-  static auto* cluster = new std::unique_ptr<tests::RedisCluster>(*tests::RedisCluster::Start(3));
-  return {.url = (*cluster)->url()};
-}
-
-// TLS, and a user who may do no more than the README says.
+// May do no more than the README says.
 redis::Options TlsAndAcl() {
-  static auto* server = new std::unique_ptr<tests::RedisServer>(*tests::RedisServer::Start(
-      {.settings = {"user notify on >secret ~test*{notify:* &test*{notify:* -@all +@read +@write "
-                    "+@scripting +@pubsub +@connection +info"},
-       .tls = true}));
-  std::string url = (*server)->url();
-  url.insert(url.find("://") + 3, "notify:secret@");
-  return {.url = url, .ca_file = (*server)->ca_file()};
+  return tests::TlsAndAcl("notify",
+                          "{notify:", "+@read +@write +@scripting +@pubsub +@connection +info");
 }
 
 template <redis::Options (*kServer)(), int kNodesCount>
