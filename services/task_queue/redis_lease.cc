@@ -1,5 +1,6 @@
 // RedisTaskStore: sessions and leases.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -60,6 +61,9 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
                                                                  absl::Time now) {
   const std::string session(session_id);
   StoredSession found;
+  const std::string mine = shards_[0]->Key("pm:" + session);
+  auto moves = co_await shards_[0]->Command({"HGET", mine, "#moves"});
+  if (!moves.ok()) co_return moves.status();
   std::map<std::string, int64_t> limited;  // what it holds of types with limits
   for (const auto& shard : shards_) {
     std::vector<std::string> args = {
@@ -87,27 +91,33 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
     }
     Remember(std::move(remembered));
   }
-  // Permits of leases that were never made, or whose end could not be told, are given back. Read
-  // after the tasks: one that ends meanwhile is counted too often for a while, never too seldom.
+  absl::Status taken = co_await TakeUnusedPermits(
+      session, moves->is_string() ? moves->text : std::string("0"), std::move(limited));
+  if (!taken.ok()) co_return taken;
+  co_return found;
+}
+
+// Permits of leases that were never made, or whose end could not be told. Read after the tasks: one
+// that ends meanwhile is counted too often, never too seldom. Where another server leases for the
+// session at the same time nothing is taken: the session's end does it.
+Async<absl::Status> RedisTaskStore::TakeUnusedPermits(std::string session, std::string moves,
+                                                      std::map<std::string, int64_t> limited) {
   RedisShard& shard = *shards_[0];
   auto permits = co_await shard.Command({"HGETALL", shard.Key("pm:" + session)});
   if (!permits.ok()) co_return permits.status();
-  Changes changes;
-  bool wrong = false;
+  std::vector<std::string> args = {session, std::move(moves)};
+  const size_t nothing = args.size();
   for (size_t i = 0; i + 1 < permits->size(); i += 2) {
+    const std::string &type = (*permits)[i].text, &text = (*permits)[i + 1].text;
     int64_t count = 0;
-    const std::string& type = (*permits)[i].text;
-    if (!absl::SimpleAtoi((*permits)[i + 1].text, &count) || count <= limited[type]) continue;
-    const std::string difference = absl::StrCat(limited[type] - count);
-    changes.Command({"HINCRBY", shard.Key("pt"), type, difference});
-    changes.Command({"HINCRBY", shard.Key("pm:" + session), type, difference});
-    wrong = true;
+    if (redis_scripts::IsPermitMark(type) || !absl::SimpleAtoi(text, &count) ||
+        count <= limited[type])
+      continue;
+    args.insert(args.end(), {type, text, absl::StrCat(count - limited[type])});
   }
-  if (wrong) {
-    auto applied = co_await shard.Apply(std::move(changes));
-    if (!applied.ok()) co_return applied.status();
-  }
-  co_return found;
+  if (args.size() == nothing) co_return absl::OkStatus();
+  auto taken = co_await shard.Eval(redis_scripts::TakeBack(), std::move(args));
+  co_return taken.status();
 }
 
 // --- what this server has leased
@@ -137,23 +147,26 @@ void RedisTaskStore::ForgetLease(const std::string& task_id) {
 
 // --- leasing
 
-Async<absl::StatusOr<std::vector<int>>> RedisTaskStore::Permits(const std::string& session_id,
-                                                                absl::Time now,
-                                                                std::vector<std::string> args) {
+Async<absl::StatusOr<RedisTaskStore::GivenPermits>> RedisTaskStore::Permits(
+    const std::string& session_id, absl::Time now, std::string mark,
+    std::vector<std::string> args) {
   // Over all shards, so in one.
-  args.insert(args.begin(), {session_id, Millis(now)});
-  auto given = co_await shards_[0]->Eval(redis_scripts::Permits(), std::move(args));
-  if (!given.ok()) co_return given.status();
-  std::vector<int> counts;
-  for (const redis::Value& one : given->elements) counts.push_back(static_cast<int>(one.integer));
-  co_return counts;
+  args.insert(args.begin(), {session_id, Millis(now), std::move(mark)});
+  auto reply = co_await shards_[0]->Eval(redis_scripts::Permits(), std::move(args));
+  if (!reply.ok()) co_return reply.status();
+  if (reply->elements.empty()) co_return UnexpectedReply("Permits");
+  GivenPermits given{reply->elements[0].text, {}};
+  for (size_t i = 1; i < reply->size(); ++i) {
+    given.counts.push_back(static_cast<int>((*reply)[i].integer));
+  }
+  co_return given;
 }
 
-Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
-                                                     const std::string& session_id,
-                                                     const std::vector<std::string>& types,
-                                                     bool limited, int max_count, absl::Time now,
-                                                     std::vector<TaskRecord>& leased) {
+Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(
+    RedisShard& shard, const std::string& session_id, const std::vector<std::string>& types,
+    const GivenPermits* permits, int max_count, absl::Time now, std::vector<TaskRecord>& leased) {
+  const bool limited = permits != nullptr;
+  const std::string mark = limited && shard.keeps_permits() ? permits->mark : "";
   int total = 0;
   while (total < max_count) {
     std::vector<std::string> args = {session_id,
@@ -161,12 +174,15 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(RedisShard& shard,
                                      Millis(now),
                                      Millis(options_.aging_step),
                                      Millis(options_.session_clock_step),
-                                     std::string(1, limited ? '\1' : '\0')};
+                                     std::string(1, limited ? '\1' : '\0'),
+                                     mark};
     args.insert(args.end(), types.begin(), types.end());
     auto reply = co_await shard.Eval(redis_scripts::Reserve(), std::move(args));
-    // It may have been done all the same: WorkerSessions::Reclaim looks.
+    // It may have been done all the same: WorkerSessions::Reclaim looks, and finds what was leased
+    // before it too.
     if (!reply.ok()) co_return reply.status();
     if (reply->text == "SESSION") co_return SessionGone();
+    if (reply->text == "PERMITS") break;
     if (reply->size() != 5) co_return UnexpectedReply("Reserve");
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
     std::string state = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
@@ -212,23 +228,22 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
     const std::string running = absl::StrCat(type->max_running_count);
     const std::string starts = absl::StrCat(type->max_starts_per_minute);
     auto permits =
-        co_await Permits(session, now, {type->name, absl::StrCat(wanted), running, starts});
+        co_await Permits(session, now, "", {type->name, absl::StrCat(wanted), running, starts});
     if (!permits.ok()) co_return permits.status();
-    int unused = permits->empty() ? 0 : (*permits)[0];
-    absl::Status failed;
-    for (size_t i = 0; i < shards_.size() && unused > 0 && failed.ok(); ++i) {
+    int unused = permits->counts.empty() ? 0 : permits->counts[0];
+    for (size_t i = 0; i < shards_.size() && unused > 0; ++i) {
       RedisShard& shard = *shards_[(first + i) % shards_.size()];
       const std::vector<std::string> names(1, type->name);
-      auto count = co_await LeaseFrom(shard, session, names, true, unused, now, leased);
-      if (count.ok()) unused -= *count;
-      failed = count.status();
+      auto count = co_await LeaseFrom(shard, session, names, &*permits, unused, now, leased);
+      // Its permits are kept with it: what was leased has need of them.
+      if (!count.ok()) co_return count.status();
+      unused -= *count;
     }
     if (unused > 0) {
-      auto back =
-          co_await Permits(session, now, {type->name, absl::StrCat(-unused), running, starts});
-      if (!back.ok() && failed.ok()) failed = back.status();
+      auto back = co_await Permits(session, now, permits->mark,
+                                   {type->name, absl::StrCat(-unused), running, starts});
+      if (!back.ok()) co_return back.status();
     }
-    if (!failed.ok() && leased.empty()) co_return failed;
   }
   // First an even part from each, so that the tenants of one do not wait for those of another;
   // then what is left from whoever has more.
@@ -241,10 +256,8 @@ Async<absl::StatusOr<std::vector<TaskRecord>>> RedisTaskStore::LeaseBatch(
     const size_t number = (first + i) % shards_.size();
     if (emptied[number]) continue;
     const int wanted = i < shards_.size() ? std::min(share, room) : room;
-    auto count = co_await LeaseFrom(*shards_[number], session, free, false, wanted, now, leased);
-    // What was leased before is the session's, whatever became of the rest.
-    if (!count.ok() && leased.empty()) co_return count.status();
-    if (!count.ok()) break;
+    auto count = co_await LeaseFrom(*shards_[number], session, free, nullptr, wanted, now, leased);
+    if (!count.ok()) co_return count.status();
     emptied[number] = *count < wanted;
   }
   co_return leased;

@@ -37,7 +37,7 @@ Async<absl::Status> RedisTaskStore::AfterChange(RedisShard& shard,
   if (before.status == TaskStatus::kRunning && changed.after.task.status != TaskStatus::kRunning) {
     ForgetLease(before.task_id);
     if (changed.before.limited && !shard.keeps_permits()) {
-      auto back = co_await Permits(before.session_id, now, {before.task_type, "-1", "0", "0"});
+      auto back = co_await Permits(before.session_id, now, "", {before.task_type, "-1", "0", "0"});
       if (!back.ok()) co_return back.status();
     }
   }

@@ -61,6 +61,12 @@ while i <= last do
   if ARGV[i + 1] == 'JOIN' then
     local pass = call('GET', base .. 'v') or '0'
     if call('ZADD', ARGV[i + 2], 'NX', pass, ARGV[i + 3]) == 1 then joined = true end
+  elseif ARGV[i + 1] == 'GIVE' then
+    local mine, name = base .. 'pm:' .. ARGV[i + 2], ARGV[i + 3]
+    if tonumber(call('HGET', mine, name) or '0') > 0 then
+      call('HINCRBY', mine, name, -1)
+      call('HINCRBY', base .. 'pt', name, -1)
+    end
   else
     call(unpack(ARGV, i + 1, i + count))
   end
@@ -78,13 +84,16 @@ local until_q = call('ZSCORE', base .. 's', session)
 if not until_q or tonumber(until_q) <= session_clock(base, now, tonumber(ARGV[5])) then
   return 'SESSION'
 end
+if ARGV[7] ~= '' and (call('HGET', base .. 'pm:' .. session, '#taken_back') or '0') ~= ARGV[7] then
+  return 'PERMITS'
+end
 local types = {}
 local paused = {}
 for _, name in ipairs(call('SMEMBERS', base .. 'p')) do paused[name] = true end
 if paused['*'] then return {0, 0, {}, {}, {}} end
 -- A tenant that waits in several of the types is one candidate, with one pass.
 local tenants, order = {}, {}
-for t = 7, #ARGV do
+for t = 8, #ARGV do
   local name = ARGV[t]
   if not paused[name] then
     local ring = call('ZRANGE', base .. 'r:' .. name, 0, max - 1, 'WITHSCORES')
@@ -248,6 +257,7 @@ if good == 0 then return {0, skipped, {}, {}, {}} end
 call('MSET', unpack(set))
 call('SADD', base .. 'h:' .. session, unpack(held))
 call('RPUSH', base .. 'o', lease .. table.concat(elements))
+if ARGV[7] ~= '' then call('HINCRBY', base .. 'pm:' .. session, '#moves', 1) end
 if good == #taken then
   for field, count in pairs(counts) do call('HINCRBY', base .. 'n', field, -count) end
 else
@@ -424,49 +434,6 @@ end
 return answer
 )";
 
-constexpr char kPermits[] = R"(
-local base, session, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
-local mine = base .. 'pm:' .. session
-local answer = {}
-for i = 3, #ARGV, 4 do
-  local name, wanted = ARGV[i], tonumber(ARGV[i + 1])
-  local running, starts = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
-  if wanted < 0 then
-    local given = math.min(-wanted, tonumber(redis.call('HGET', mine, name) or '0'))
-    if given > 0 then
-      redis.call('HINCRBY', mine, name, -given)
-      redis.call('HINCRBY', base .. 'pt', name, -given)
-    end
-    -- Starts that did not happen go back into the bucket too.
-    if starts > 0 then
-      local level = tonumber(redis.call('HGET', base .. 'pb', name) or starts)
-      redis.call('HSET', base .. 'pb', name, tostring(math.min(starts, level - wanted)))
-    end
-    answer[#answer + 1] = given
-  else
-    local free = wanted
-    if running > 0 then
-      free = math.min(free, running - tonumber(redis.call('HGET', base .. 'pt', name) or '0'))
-    end
-    if starts > 0 then
-      local m = redis.call('HMGET', base .. 'pb', name, name .. '@')
-      local level, at = tonumber(m[1] or starts), tonumber(m[2] or now)
-      if now > at then level = math.min(starts, level + (now - at) * starts / 60000) end
-      free = math.min(free, math.floor(level + 1e-6))
-      redis.call('HSET', base .. 'pb', name, tostring(level - math.max(0, free)),
-                 name .. '@', string.format('%.0f', math.max(now, at)))
-    end
-    free = math.max(0, free)
-    if free > 0 then
-      redis.call('HINCRBY', mine, name, free)
-      redis.call('HINCRBY', base .. 'pt', name, free)
-    end
-    answer[#answer + 1] = free
-  end
-end
-return answer
-)";
-
 #undef SLIPSTREAM_LUA_SESSION_CLOCK
 
 }  // namespace
@@ -489,7 +456,6 @@ SLIPSTREAM_SCRIPT(TrimOwned)
 SLIPSTREAM_SCRIPT(ReadOutbox)
 SLIPSTREAM_SCRIPT(AckOutbox)
 SLIPSTREAM_SCRIPT(Oldest)
-SLIPSTREAM_SCRIPT(Permits)
 
 #undef SLIPSTREAM_COMMIT
 #undef SLIPSTREAM_SCRIPT

@@ -12,6 +12,8 @@
 #ifndef SERVICES_TASK_QUEUE_REDIS_SCRIPTS_H_
 #define SERVICES_TASK_QUEUE_REDIS_SCRIPTS_H_
 
+#include <string_view>
+
 #include "libs/redis/script.h"
 
 namespace slipstream::task_queue::redis_scripts {
@@ -23,14 +25,17 @@ namespace slipstream::task_queue::redis_scripts {
 //   H key element             the head of a list is `element`; "" for an empty list
 //   Z key member score        a sorted set's score; "" for no member
 // An effect is its argument count and a Redis command, or JOIN ring tenant: the tenant begins to
-// wait in a ring, at the pass that was served last.
-// Answers the indexes of conditions that do not hold, from 0; empty when the batch was applied.
+// wait in a ring, at the pass that was served last; or GIVE session type: a permit goes back, if
+// the session has one (one that was taken from it meanwhile is not given back twice). Answers the
+// indexes of conditions that do not hold, from 0; empty when the batch was applied.
 const redis::Script& Apply();
 
 // Leases up to `max` waiting tasks of a session's types. ARGV: session, max, now in ms, aging step
-// in ms, longest step of the session clock in ms, "\1" when the types have limits or "\0", types.
-// Answers the epoch, how many elements were passed over (stale or expired), the lane elements, and
-// the bodies and states as before the lease; or "SESSION" when the session is gone.
+// in ms, longest step of the session clock in ms, "\1" when the types have limits or "\0", the mark
+// of the permits ("" without any, or where another shard has them), types. Answers the epoch, how
+// many elements were passed over (stale or expired), the lane elements, and the bodies and states
+// as before the lease; or "SESSION" when the session is gone, "PERMITS" when its permits were taken
+// back.
 const redis::Script& Reserve();
 
 // Ends leases as SUCCEEDED, all or none; for tasks that hold nothing else (no key, no dependents,
@@ -66,9 +71,18 @@ const redis::Script& AckOutbox();
 // ready (6 bytes, or ""), looking at the 100 tenants that are served next.
 const redis::Script& Oldest();
 
-// Permits for tasks of types with limits, of one session. ARGV: session, now in ms, then per type:
-// name, wanted (negative: given back), running limit, starts per minute. Answers the permits given.
+// Permits for tasks of types with limits, of one session. ARGV: session, now in ms, the mark that
+// permits given back were taken under ("" when a lease ended: always valid), then per type: name,
+// wanted (negative: given back), running limit, starts per minute. Answers today's mark and the
+// permits given (taken back) of each.
 const redis::Script& Permits();
+// Takes permits from a session that no lease has. ARGV: session, its `#moves` from before its
+// leases were read, then per type: name, permits as read, permits too many. Answers 0, and does
+// nothing, when something has changed since; else 1: whoever was given these permits can't lease by
+// them.
+const redis::Script& TakeBack();
+// Whether a field of a session's permits is none of a type.
+inline bool IsPermitMark(std::string_view field) { return field.starts_with('#'); }
 
 }  // namespace slipstream::task_queue::redis_scripts
 

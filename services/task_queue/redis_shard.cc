@@ -265,8 +265,7 @@ Async<absl::Status> RedisShard::Transition(const Stored* before, Stored& after,
     after.limited = false;
     // In the same step where that can be, so that no crash keeps it.
     if (before->limited && keeps_permits_) {
-      changes.Command({"HINCRBY", Key("pt"), task.task_type, "-1"});
-      changes.Command({"HINCRBY", Key("pm:" + before->task.session_id), task.task_type, "-1"});
+      changes.Command({"GIVE", before->task.session_id, task.task_type});
     }
   }
 

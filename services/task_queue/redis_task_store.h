@@ -122,12 +122,19 @@ class RedisTaskStore final : public TaskStore {
   Async<absl::StatusOr<Planned>> Plan(const NewTask& task, absl::Time now, BatchPlan& batch);
 
   // --- leases (redis_lease.cc)
+  struct GivenPermits {
+    std::string mark;         // with another one they are not valid any more
+    std::vector<int> counts;  // one per type that was asked for
+  };
+  // `permits`: of the types, null for types without limits.
   Async<absl::StatusOr<int>> LeaseFrom(RedisShard& shard, const std::string& session_id,
-                                       const std::vector<std::string>& types, bool limited,
-                                       int max_count, absl::Time now,
+                                       const std::vector<std::string>& types,
+                                       const GivenPermits* permits, int max_count, absl::Time now,
                                        std::vector<TaskRecord>& leased);
-  Async<absl::StatusOr<std::vector<int>>> Permits(const std::string& session_id, absl::Time now,
-                                                  std::vector<std::string> args);
+  Async<absl::StatusOr<GivenPermits>> Permits(const std::string& session_id, absl::Time now,
+                                              std::string mark, std::vector<std::string> args);
+  Async<absl::Status> TakeUnusedPermits(std::string session, std::string moves,
+                                        std::map<std::string, int64_t> limited);
   void Remember(std::vector<Stored> leased);
   // What is remembered of this lease, which is forgotten by it.
   std::optional<Stored> TakeLease(const LeaseKey& lease);

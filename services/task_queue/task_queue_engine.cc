@@ -273,13 +273,15 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::TickStore(absl::Time now) {
       co_return checked;
     }
   }
-  if (absl::Status reclaimed = co_await deps_.sessions.Reclaim(); !reclaimed.ok()) {
-    co_return reclaimed;
-  }
-  if (now < sweep_after_) co_return false;
+  // Of what can't be done, only a store that is away keeps time from the rest.
+  absl::Status failure = co_await deps_.sessions.Reclaim();
+  if (absl::IsUnavailable(failure)) co_return failure;
+  if (now < sweep_after_) co_return failure.ok() ? absl::StatusOr<bool>(false) : failure;
   auto swept = co_await deps_.store.Sweep(now, kMaxSweepCount, deps_.random.NextDouble());
   if (!swept.ok()) co_return swept.status();
   Swept(*swept, now);
+  failure.Update(swept->failure);
+  if (!failure.ok()) co_return failure;
   co_return swept->more;
 }
 

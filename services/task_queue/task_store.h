@@ -136,6 +136,8 @@ struct SweepResult {
   std::vector<EndedLease> ended_leases;
   int64_t forgotten_count = 0;
   bool more = false;  // the bound was reached: sweep again
+  // What could not be done though the rest was; it is tried again by the next sweep.
+  absl::Status failure;
 };
 
 // Waiting (PENDING, SCHEDULED) or dead (FAILED) tasks.

@@ -108,7 +108,9 @@ Async<WorkerSessions::Given> WorkerSessions::DispatchTo(std::string session_id, 
   std::vector<TaskRecord> tasks;
   if (leased.ok()) tasks = *std::move(leased);
   // It may have been done all the same, and the session, which lives on, would keep the leases.
-  if (absl::IsUnavailable(leased.status())) ReclaimLater(session_id, absl::ZeroDuration());
+  if (!leased.ok() && !absl::IsNotFound(leased.status())) {
+    ReclaimLater(session_id, absl::ZeroDuration());
+  }
   Given given;
   given.filled = static_cast<int>(tasks.size()) >= asked->max_count;
   std::vector<LeaseKey> orphans;
