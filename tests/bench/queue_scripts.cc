@@ -106,7 +106,7 @@ class Rounds {
   void Reserve() {
     scripts_.Send(redis_scripts::Reserve(),
                   {kSession, absl::StrCat(batch_), absl::StrCat(absl::ToUnixMillis(now_)), "30000",
-                   "1000", std::string(1, '\0'), "bench"});
+                   "1000", std::string(1, '\0'), "", "bench"});
   }
   void Reserved(redisReply* reply) {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5)
