@@ -18,7 +18,7 @@ ABSL_FLAG(int64_t, tasks, 100000, "how many in all");
 ABSL_FLAG(int, batch, 100, "tasks of a bulk");
 ABSL_FLAG(int, submits, 8, "bulk submits in flight");
 ABSL_FLAG(int, reads, 4, "bulk reads in flight, one for each priority");
-ABSL_FLAG(int64_t, window, 10000, "tasks submitted and not yet read back");
+ABSL_FLAG(int64_t, window, 20000, "tasks submitted and not yet read back");
 ABSL_FLAG(double, rate, 1000, "tasks a second of open_loop");
 ABSL_FLAG(bool, read_back, true, "whether open_loop reads results");
 ABSL_FLAG(int64_t, waiting, 1000, "of hold");

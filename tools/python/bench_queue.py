@@ -174,7 +174,7 @@ def queue_lifecycle(options: Options) -> Report:
     report.figures = figures_of(
         options, tasks=tasks, bullmq_tasks=peer_tasks, priorities=4, args_bytes=100,
         producer="BulkSubmit of 100, 8 in flight; BulkGet of 100 until final, each result checked; "
-                 "at most 10,000 tasks not yet read back; 2 connections",
+                 "at most 20,000 tasks not yet read back; 2 connections",
         worker=f"libs/client/worker, one stream, {SLOTS} slots, inline handler",
         bullmq="addBulk of 100, 8 in flight; concurrency 100; jobs kept; the best of the settings "
                "tried below is the reference")
