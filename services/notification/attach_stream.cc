@@ -3,6 +3,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <exception>
+#include <set>
 #include <utility>
 
 #include "libs/async/event.h"
@@ -18,6 +19,9 @@ constexpr int64_t kLinkQueuedBytes = 16 << 20;
 constexpr size_t kMaxEdgeNameBytes = 128;
 constexpr int kMaxCreditCount = 10'000;
 constexpr int kMaxCreditedCount = 1'024;
+// Subscribers of one edge whose history is being read. One after the other, a thousand that come
+// back would wait a thousand times for a store that is slow.
+constexpr size_t kMaxReplaysCount = 256;
 // What a subscriber's token must allow.
 constexpr char kSubscribePermission[] = "notifications.subscribe";
 
@@ -58,8 +62,10 @@ CloseReason ReasonOf(const absl::Status& status) {
       return CloseReason::kPermissionDenied;
     case absl::StatusCode::kInvalidArgument:
       return CloseReason::kInvalidCursor;
-    default:
+    case absl::StatusCode::kResourceExhausted:
       return CloseReason::kTooManyConnections;
+    default:
+      return CloseReason::kStoreUnavailable;
   }
 }
 
@@ -72,6 +78,13 @@ class Requests {
       : deps_(deps), link_(std::move(link)), in_(in) {}
 
   Async<absl::Status> ReadAll() {
+    absl::Status status = co_await ReadToTheEnd();
+    co_await UntilReplays(0);
+    co_return status;
+  }
+
+ private:
+  Async<absl::Status> ReadToTheEnd() {
     while (auto request = co_await in_.Read()) {
       // Answers wait in the link; while it has no room, nothing more is asked for.
       for (;;) {
@@ -90,7 +103,33 @@ class Requests {
     co_return absl::OkStatus();
   }
 
- private:
+  // Until there are at most so many.
+  Async<void> UntilReplays(size_t count) {
+    for (;;) {
+      const uint64_t version = replayed_.version();
+      {
+        sync::MutexLock lock(mutex_);
+        if (replaying_.size() <= count) co_return;
+      }
+      co_await replayed_.Wait(version);
+    }
+  }
+  bool IsReplaying(uint64_t id) {
+    sync::MutexLock lock(mutex_);
+    return replaying_.contains(id);
+  }
+  Async<void> Replay(SubscriberSpec spec) {
+    const uint64_t id = spec.id;
+    if (absl::Status replayed = co_await deps_.engine.Replay(link_, std::move(spec));
+        !replayed.ok()) {
+      Refuse(id, replayed);
+    }
+    // Nothing of this object is used once the last one is away.
+    sync::MutexLock lock(mutex_);
+    replaying_.erase(id);
+    replayed_.Notify();
+  }
+
   absl::StatusOr<std::shared_ptr<const auth::Principal>> Identify(const std::string& token) {
     auto principal = deps_.authenticator.AuthenticateToken(token);
     if (!principal.ok()) return principal.status();
@@ -127,9 +166,23 @@ class Requests {
     spec.types = *types;
     spec.credit_count = request.credit_count();
     spec.token_expires_at = (*principal)->expires_at;
-    absl::Status subscribed = co_await deps_.engine.Subscribe(link_, std::move(spec));
-    if (absl::IsAlreadyExists(subscribed)) co_return subscribed;
-    if (!subscribed.ok()) Refuse(request.subscriber_id(), subscribed);
+    // One that has left may still be replayed: what is read for it is not for the next of its id.
+    absl::Status joined =
+        IsReplaying(spec.id) ? SubscriberIdInUse() : deps_.engine.Join(link_, spec);
+    if (absl::IsAlreadyExists(joined)) co_return joined;
+    if (!joined.ok()) {
+      Refuse(request.subscriber_id(), joined);
+      co_return absl::OkStatus();
+    }
+    co_await UntilReplays(kMaxReplaysCount - 1);
+    {
+      sync::MutexLock lock(mutex_);
+      replaying_.insert(spec.id);
+    }
+    boost::asio::co_spawn(co_await boost::asio::this_coro::executor, Replay(std::move(spec)),
+                          [](std::exception_ptr error) {
+                            if (error) std::rethrow_exception(error);
+                          });
     co_return absl::OkStatus();
   }
 
@@ -179,6 +232,9 @@ class Requests {
   const StreamDeps& deps_;
   const std::shared_ptr<Link> link_;
   rpc::Receiver<v1::AttachRequest>& in_;
+  async::Event replayed_;
+  sync::Mutex mutex_;
+  std::set<uint64_t> replaying_ ABSL_GUARDED_BY(mutex_);
 };
 
 v1::AttachResponse ToResponse(LinkMessage& message) {

@@ -102,11 +102,17 @@ std::vector<LinkMessage> NotificationEngine::Take(const std::shared_ptr<Link>& l
 }
 
 Async<absl::Status> NotificationEngine::Subscribe(std::shared_ptr<Link> link, SubscriberSpec spec) {
-  {
-    sync::MutexLock lock(mutex_);
-    absl::Status added = registry_.Add(link.get(), spec, deps_.clock.Now());
-    if (!added.ok()) co_return added;
-  }
+  if (absl::Status joined = Join(link, spec); !joined.ok()) co_return joined;
+  co_return co_await Replay(std::move(link), std::move(spec));
+}
+
+absl::Status NotificationEngine::Join(const std::shared_ptr<Link>& link,
+                                      const SubscriberSpec& spec) {
+  sync::MutexLock lock(mutex_);
+  return registry_.Add(link.get(), spec, deps_.clock.Now());
+}
+
+Async<absl::Status> NotificationEngine::Replay(std::shared_ptr<Link> link, SubscriberSpec spec) {
   std::vector<ReadRequest> requests;
   for (Channel& channel : ChannelsOf(spec.user, spec.tenant)) {
     std::optional<Position> after;

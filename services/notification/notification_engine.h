@@ -73,8 +73,12 @@ class NotificationEngine final : private HistoryListener {
   void CloseLink(const std::shared_ptr<Link>& link);
   std::vector<LinkMessage> Take(const std::shared_ptr<Link>& link, size_t max_count);
 
-  // OK: `subscribed` is on the link, or the subscriber is gone again.
+  // OK: `subscribed` is on the link, or the subscriber is gone again. The same in two steps, for
+  // many subscribers of a link at a time: Join misses no event from then on and does not wait,
+  // Replay reads the history and then sends both.
   Async<absl::Status> Subscribe(std::shared_ptr<Link> link, SubscriberSpec spec);
+  absl::Status Join(const std::shared_ptr<Link>& link, const SubscriberSpec& spec);
+  Async<absl::Status> Replay(std::shared_ptr<Link> link, SubscriberSpec spec);
   void Unsubscribe(const std::shared_ptr<Link>& link, uint64_t id);
   // Tells the link that a subscriber has ended, or could not begin.
   void Close(const std::shared_ptr<Link>& link, uint64_t id, CloseReason reason,

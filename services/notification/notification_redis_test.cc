@@ -59,5 +59,65 @@ TEST_F(NotificationRedisTest, TwoProcessesAreOneServiceThatSurvivesItsRedis) {
   again->TryCancel();
 }
 
+// An edge's stream to one process.
+class AttachedEdgeTest : public ServiceFixture {
+ protected:
+  AttachedEdgeTest() : process_(StartProcess()), context_(Context("edge", "service")) {
+    EXPECT_TRUE(Eventually([&] { return !Stats(*process_).degraded(); }));
+    edge_ = process_->stub->Attach(context_.get());
+    v1::AttachRequest request;
+    request.mutable_hello()->set_edge_name("edge-1");
+    EXPECT_TRUE(edge_->Write(request));
+    EXPECT_TRUE(Next().has_attached());
+  }
+  ~AttachedEdgeTest() override {
+    context_->TryCancel();
+    v1::AttachResponse rest;
+    while (edge_->Read(&rest)) {
+    }
+    (void)edge_->Finish();
+  }
+  void Subscribe(uint64_t id, const std::string& cursor = "") {
+    v1::AttachRequest request;
+    request.mutable_subscribe()->set_subscriber_id(id);
+    request.mutable_subscribe()->set_token(Token("alice"));
+    request.mutable_subscribe()->set_cursor(cursor);
+    request.mutable_subscribe()->set_credit_count(100);
+    EXPECT_TRUE(edge_->Write(request));
+  }
+  v1::AttachResponse Next() {
+    v1::AttachResponse response;
+    EXPECT_TRUE(edge_->Read(&response));
+    return response;
+  }
+
+  const std::unique_ptr<ServiceProcess> process_;
+  const std::unique_ptr<grpc::ClientContext> context_;
+  std::unique_ptr<grpc::ClientReaderWriter<v1::AttachRequest, v1::AttachResponse>> edge_;
+};
+
+TEST_F(AttachedEdgeTest, WhoSubscribesWhileTheHistoryIsAwayIsToldSoAndComesBack) {
+  redis_->Kill();
+  Subscribe(1);
+  // Not TOO_MANY_CONNECTIONS, which would tell a client to close others.
+  const v1::AttachResponse refused = Next();
+  EXPECT_EQ(refused.closed().reason(), "STORE_UNAVAILABLE") << refused.DebugString();
+  ASSERT_TRUE(redis_->Restart().ok());
+  ASSERT_TRUE(Eventually([&] { return !Stats(*process_).degraded(); }));
+  Subscribe(2);
+  EXPECT_EQ(Next().subscribed().subscriber_id(), 2u);
+}
+
+TEST_F(AttachedEdgeTest, OneWhoseHistoryTakesLongKeepsNoOtherWaiting) {
+  redis_->Pause();
+  Subscribe(1);
+  Subscribe(2, "no cursor");
+  const v1::AttachResponse first = Next();
+  redis_->Resume();
+  EXPECT_EQ(first.closed().subscriber_id(), 2u) << first.DebugString();
+  EXPECT_EQ(first.closed().reason(), "INVALID_CURSOR");
+  EXPECT_EQ(Next().subscribed().subscriber_id(), 1u);
+}
+
 }  // namespace
 }  // namespace slipstream::notification

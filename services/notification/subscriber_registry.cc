@@ -52,6 +52,11 @@ Position StartOf(const ReadResult& read) {
 
 }  // namespace
 
+absl::Status SubscriberIdInUse() {
+  return status::Error(absl::StatusCode::kAlreadyExists, "SUBSCRIBER_ID_IN_USE",
+                       "use each subscriber_id once per stream");
+}
+
 struct SubscriberRegistry::Subscriber {
   uint64_t id;
   LinkState* link;
@@ -122,10 +127,7 @@ absl::Status SubscriberRegistry::Add(const Link* link, const SubscriberSpec& spe
   now_ = now;
   LinkState* state = FindLink(link);
   if (state == nullptr) return absl::CancelledError("the stream has ended");
-  if (state->subscribers.contains(spec.id)) {
-    return status::Error(absl::StatusCode::kAlreadyExists, "SUBSCRIBER_ID_IN_USE",
-                         "use each subscriber_id once per stream");
-  }
+  if (state->subscribers.contains(spec.id)) return SubscriberIdInUse();
   if (subscribers_count_ >= options_.max_subscribers_count) {
     return TooMany("TOO_MANY_SUBSCRIBERS",
                    "this node serves as many subscribers as notification.max_subscribers_count "

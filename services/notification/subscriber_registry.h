@@ -52,6 +52,9 @@ struct RegistryOptions {
   int user_messages_per_minute_count = 0;
 };
 
+// ALREADY_EXISTS: the number of a subscriber is used once on its link.
+absl::Status SubscriberIdInUse();
+
 class SubscriberRegistry {
  public:
   // What the registry tells of; only quick work, and no call back. Each may be empty.

@@ -9,9 +9,7 @@
 //                          its client, and how late.
 // Ends with its input. Connections come from several loopback addresses, 90 from each, as they
 // would from many machines.
-#include <arpa/inet.h>
 #include <grpcpp/channel.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -35,6 +33,7 @@
 #include "libs/rpc/channel.h"
 #include "slipstream/notification/v1/notification.grpc.pb.h"
 #include "tests/bench/bench_load.h"
+#include "tests/bench/loopback_client.h"
 
 ABSL_FLAG(std::string, protocol, "slipstream", "slipstream or socketio");
 ABSL_FLAG(int, port, 8080, "of the edge or of socket.io, on loopback");
@@ -47,7 +46,6 @@ namespace slipstream::bench {
 namespace {
 
 constexpr size_t kPayloadBytes = 100;
-constexpr int kClientsPerAddress = 90;
 constexpr size_t kReadBytes = 1 << 20;
 // Nothing comes for this long: what is missing is lost.
 constexpr int64_t kQuiet_ns = 10'000'000'000;
@@ -59,56 +57,21 @@ constexpr int64_t kQuiet_ns = 10'000'000'000;
 
 bool SocketIo() { return absl::GetFlag(FLAGS_protocol) == "socketio"; }
 
-// A client's frame: masked, with a mask of zeros, which is one.
-std::string ClientFrame(uint8_t opcode, std::string_view payload) {
-  std::string out;
-  out.push_back(static_cast<char>(0x80 | opcode));
-  if (payload.size() < 126) {
-    out.push_back(static_cast<char>(0x80 | payload.size()));
-  } else if (payload.size() <= 0xffff) {
-    out.push_back(static_cast<char>(0x80 | 126));
-    out.push_back(static_cast<char>(payload.size() >> 8));
-    out.push_back(static_cast<char>(payload.size()));
-  } else {
-    out.push_back(static_cast<char>(0x80 | 127));
-    for (int i = 7; i >= 0; --i) out.push_back(static_cast<char>(payload.size() >> (8 * i)));
-  }
-  out.append(4, '\0');
-  out.append(payload);
-  return out;
-}
-
 class Connection {
  public:
   // Connected and signed in when it returns. `number` decides the address it comes from.
   Connection(int number, const std::string& token) {
-    fd_ = socket(AF_INET, SOCK_STREAM, 0);
-    const int host = 2 + number / kClientsPerAddress;
-    sockaddr_in from{};
-    from.sin_family = AF_INET;
-    from.sin_addr.s_addr = htonl((127u << 24) | static_cast<uint32_t>(host));
-    int on = 1;
-    setsockopt(fd_, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (bind(fd_, reinterpret_cast<sockaddr*>(&from), sizeof(from)) != 0) Die("bind");
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(static_cast<uint16_t>(absl::GetFlag(FLAGS_port)));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) != 0) Die("connect");
-    const std::string path = SocketIo() ? "/socket.io/?EIO=4&transport=websocket" : "/ws";
-    const std::string authorization =
-        SocketIo() ? "" : absl::StrCat("Authorization: Bearer ", token, "\r\n");
-    Send(absl::StrCat("GET ", path, " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n",
-                      "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n",
-                      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", authorization, "\r\n"));
+    fd_ = ConnectFrom(number, absl::GetFlag(FLAGS_port), /*wait=*/true);
+    if (fd_ < 0) Die("connect");
+    Send(SocketIo() ? UpgradeRequest("/socket.io/?EIO=4&transport=websocket", "")
+                    : UpgradeRequest("/ws", absl::StrCat("Authorization: Bearer ", token, "\r\n")));
     size_t end;
     while ((end = input_.find("\r\n\r\n")) == std::string::npos) Receive();
     if (!input_.starts_with("HTTP/1.1 101")) Die("refused: " + input_);
     input_.erase(0, end + 4);
     if (SocketIo()) {
       Expect("0{");
-      Send(ClientFrame(1, absl::StrCat("40{\"token\":\"", token, "\"}")));
+      Send(ClientFrame(kOpText, absl::StrCat("40{\"token\":\"", token, "\"}")));
       Expect("40{");
     } else {
       Expect("\"subscribed\"");
@@ -166,36 +129,22 @@ class Connection {
   }
   template <class OnText>
   void Parse(std::string_view* bytes, OnText on_text) {
-    while (bytes->size() >= 2) {
-      const auto* head = reinterpret_cast<const uint8_t*>(bytes->data());
-      uint64_t size = head[1] & 0x7f;
-      size_t head_bytes = 2;
-      if (size == 126) {
-        if (bytes->size() < 4) return;
-        size = static_cast<uint64_t>(head[2]) << 8 | head[3];
-        head_bytes = 4;
-      } else if (size == 127) {
-        if (bytes->size() < 10) return;
-        size = 0;
-        for (int i = 2; i < 10; ++i) size = size << 8 | head[i];
-        head_bytes = 10;
-      }
-      if (bytes->size() < head_bytes + size) return;
-      const std::string_view payload = bytes->substr(head_bytes, size);
-      bytes->remove_prefix(head_bytes + size);
-      switch (head[0]) {
-        case 0x81:
+    while (const auto frame = TakeFrame(bytes)) {
+      const std::string_view payload = frame->payload;
+      switch (frame->first_byte) {
+        case kTextFrame:
           if (SocketIo() && payload == "2") {
-            Send(ClientFrame(1, "3"));
+            Send(ClientFrame(kOpText, "3"));
           } else {
             on_text(payload);
           }
           break;
-        case 0x89:
-          Send(ClientFrame(0xA, payload));
+        case kPingFrame:
+          Send(ClientFrame(kOpPong, payload));
           break;
-        case 0x88:
-          Die(absl::StrCat("closed: ", std::string(payload.substr(std::min<size_t>(2, size)))));
+        case kCloseFrame:
+          Die(absl::StrCat("closed: ",
+                           std::string(payload.substr(std::min<size_t>(2, payload.size())))));
         default:
           Die("a frame that nobody sends");
       }
@@ -242,7 +191,7 @@ class Publisher {
     if (SocketIo()) {
       std::string text = "42[\"publish\"";
       for (int i = 0; i < count; ++i) absl::StrAppend(&text, ",\"", Payload(first + i), "\"");
-      connection_->Send(ClientFrame(1, text + "]"));
+      connection_->Send(ClientFrame(kOpText, text + "]"));
       // Its own copies of the messages are read and not counted.
       while (connection_->Read(scratch_, [](std::string_view) {})) {
       }

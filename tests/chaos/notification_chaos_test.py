@@ -9,7 +9,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TIMEOUT_S = 200
-SHORT = ["--readers", "60", "--messages", "6000", "--rate", "600", "--rounds", "1", "--seed", "7"]
+SHORT = ["--readers", "60", "--messages", "6000", "--rate", "250", "--busy-part", "0.2", "--rounds",
+         "1", "--seed", "7"]
 
 
 class NotificationChaos(unittest.TestCase):

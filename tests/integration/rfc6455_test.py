@@ -11,7 +11,7 @@ import unittest
 import zlib
 
 from rfc6455_cases import (CASES, CLOSE, DEFLATE_CASES, HANDSHAKES, MAX_MESSAGE_BYTES, OPEN, PING, PONG,
-                           PONG_FRAME, TEXT, packed_text, text)
+                           PONG_FRAME, TEXT, frame, more, packed_text, text)
 from shared_suite import SharedSuite, main
 
 MAX_DEFLATE = 3
@@ -130,6 +130,22 @@ class Rfc6455Test(unittest.TestCase):
                 if answers[-1] != OPEN:
                     self.assertIsNone(peer.frame(), "something came after the close")
 
+    def test_who_still_sends_reads_why_it_was_closed(self):
+        """The edge closes at its limit or at a message that it does not know, while the peer sends
+        on, as fast as it can and at its leisure: no reset may overtake the close frame."""
+        endless = [frame(TEXT, b" ", fin=False)] + [more(b" " * 100)] * 120
+        unknown = [text(b'{"type":"dance"}')] + [text()] * 120
+        for frames, code in ((endless, 1009), (unknown, 1008)):
+            for pause_s in (0, 0.0005, 0.005):
+                with self.subTest(f"{code}, {pause_s} s between frames"), Peer() as peer:
+                    peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self.assertEqual(peer.ask(self.token)[0], 101)
+                    for one in frames:
+                        peer.socket.sendall(one)
+                        time.sleep(pause_s)
+                    self.assertEqual(peer.answer(), code)
+                    self.assertIsNone(peer.frame(), "something came after the close")
+
     def test_compressed_frames(self):
         for section, what, frames, answers in DEFLATE_CASES:
             with self.subTest(f"RFC 7692 {section} {what}"), Peer() as peer:
@@ -182,12 +198,9 @@ class Rfc6455Test(unittest.TestCase):
             with self.subTest(f"{section} {what}"), Peer() as peer:
                 peer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self.assertEqual(peer.ask(self.token)[0], 101)
-                try:
-                    for byte in b"".join(frames)[:400]:
-                        peer.socket.sendall(bytes([byte]))
-                    peer.socket.sendall(b"".join(frames)[400:])
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # refused before all of it was sent
+                for byte in b"".join(frames)[:400]:
+                    peer.socket.sendall(bytes([byte]))
+                peer.socket.sendall(b"".join(frames)[400:])
                 self.assertEqual(peer.answer(), answers[0])
 
     def test_handshakes(self):

@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "libs/async/deadline.h"
 #include "libs/status/status.h"
+#include "services/edge/http/linger.h"
 #include "services/edge/http/upgrade_connection.h"
 #include "services/edge/transcoder/problem.h"
 
@@ -37,10 +38,6 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // Pieces of a body on their way to a handler.
 constexpr size_t kPieceBytes = 64 * 1024;
-// What is read and thrown away so that a client that still sends can read why it was refused. With
-// a reset it would never see the answer.
-constexpr size_t kMaxLingerBytes = 64 << 20;
-constexpr auto kMaxLingerTime = std::chrono::seconds(5);
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -338,19 +335,6 @@ Async<void> RefuseUnreadable(beast::tcp_stream& stream, const error_code& ec,
   message.prepare_payload();
   stream.expires_after(Nanos(options.write_timeout));
   co_await http::async_write(stream, message, kAwait);
-}
-
-// Half-closes and reads on for a bounded while, so that the answer is not lost to a reset.
-Async<void> Linger(beast::tcp_stream& stream) {
-  error_code ignored;
-  stream.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
-  std::string sink(kPieceBytes, '\0');
-  stream.expires_after(kMaxLingerTime);
-  for (size_t total = 0; total < kMaxLingerBytes;) {
-    auto [ec, n] = co_await stream.async_read_some(asio::buffer(sink), kAwait);
-    if (ec) break;
-    total += n;
-  }
 }
 
 }  // namespace

@@ -10,13 +10,16 @@
 #define SERVICES_EDGE_WEBSOCKET_GATED_STREAM_H_
 
 #include <boost/asio/async_result.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/websocket/stream.hpp>
+#include <exception>
 #include <string>
 #include <utility>
 
 #include "libs/async/suspend.h"
+#include "services/edge/http/linger.h"
 
 namespace slipstream::edge {
 
@@ -73,10 +76,18 @@ inline void teardown(boost::beast::role_type role, GatedStream& stream,
   using boost::beast::websocket::teardown;
   teardown(role, stream.next_layer(), ec);
 }
+// Not Beast's own, which closes at the first bytes that the peer still sends: the peer would see a
+// reset in place of the close frame.
 template <class Handler>
-void async_teardown(boost::beast::role_type role, GatedStream& stream, Handler&& handler) {
-  using boost::beast::websocket::async_teardown;
-  async_teardown(role, stream.next_layer(), std::forward<Handler>(handler));
+void async_teardown(boost::beast::role_type, GatedStream& stream, Handler&& handler) {
+  boost::asio::co_spawn(
+      stream.get_executor(), Linger(stream.next_layer()),
+      [&stream, handler = std::forward<Handler>(handler)](std::exception_ptr error) mutable {
+        if (error) std::rethrow_exception(error);
+        boost::system::error_code ec;
+        stream.next_layer().socket().close(ec);
+        std::move(handler)(boost::system::error_code());
+      });
 }
 
 }  // namespace slipstream::edge
