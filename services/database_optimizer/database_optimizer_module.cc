@@ -12,6 +12,7 @@
 #include "services/database_optimizer/database_optimizer_metrics.h"
 #include "services/database_optimizer/database_optimizer_service.h"
 #include "services/database_optimizer/postgres_stats_source.h"
+#include "services/database_optimizer/recommendations/recommendation_part.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -32,14 +33,18 @@ postgres::ClientOptions ClientOptionsOf(const config::v1::Config& config) {
 
 class DatabaseOptimizerModule final : public service::Module {
  public:
-  explicit DatabaseOptimizerModule(service::Context& context)
+  // `recommendations` is null while no database is configured.
+  DatabaseOptimizerModule(service::Context& context,
+                          std::unique_ptr<RecommendationPart> recommendations)
       : logger_(context.logger),
         client_(context.config.database_optimizer().postgres_url().empty()
                     ? nullptr
                     : std::make_unique<postgres::Client>(ClientOptionsOf(context.config))),
         source_(client_ ? std::make_unique<PostgresStatsSource>(*client_) : nullptr),
         engine_(source_.get()),
-        service_(engine_, context.dispatcher) {
+        recommendations_(std::move(recommendations)),
+        service_(engine_, context.dispatcher,
+                 recommendations_ == nullptr ? nullptr : &recommendations_->engine()) {
     if (client_) metrics_ = AddDatabaseOptimizerMetrics(context.metrics, *client_);
   }
 
@@ -48,6 +53,7 @@ class DatabaseOptimizerModule final : public service::Module {
   // A server that is too old stops the process; one that is away does not: it may come back.
   absl::Status Start() override {
     if (client_ == nullptr) return absl::OkStatus();
+    recommendations_->Start();
     auto connection = postgres::Connection::Open(client_->options().connection);
     if (connection.ok()) {
       logger_.Info("PostgreSQL connected",
@@ -64,6 +70,7 @@ class DatabaseOptimizerModule final : public service::Module {
   }
 
   void Stop() override {
+    if (recommendations_ != nullptr) recommendations_->Stop();
     if (client_ != nullptr) client_->Stop();
   }
 
@@ -72,6 +79,7 @@ class DatabaseOptimizerModule final : public service::Module {
   const std::unique_ptr<postgres::Client> client_;
   const std::unique_ptr<PostgresStatsSource> source_;
   DatabaseOptimizerEngine engine_;
+  const std::unique_ptr<RecommendationPart> recommendations_;
   DatabaseOptimizerService service_;
   metrics::Registry::Registration metrics_;
 };
@@ -81,12 +89,13 @@ class DatabaseOptimizerModule final : public service::Module {
 absl::StatusOr<std::unique_ptr<service::Module>> MakeDatabaseOptimizerModule(
     service::Context& context) {
   const std::string& url = context.config.database_optimizer().postgres_url();
-  if (!url.empty()) {
-    if (absl::Status bad = postgres::CheckUrl(url); !bad.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(kSetting, bad.message()));
-    }
+  if (url.empty()) return std::make_unique<DatabaseOptimizerModule>(context, nullptr);
+  if (absl::Status bad = postgres::CheckUrl(url); !bad.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(kSetting, bad.message()));
   }
-  return std::make_unique<DatabaseOptimizerModule>(context);
+  auto recommendations = RecommendationPart::Make(context);
+  if (!recommendations.ok()) return recommendations.status();
+  return std::make_unique<DatabaseOptimizerModule>(context, *std::move(recommendations));
 }
 
 }  // namespace slipstream::database_optimizer

@@ -15,10 +15,13 @@ class Service;
 
 namespace slipstream::database_optimizer {
 
+class RecommendationEngine;
+
 class DatabaseOptimizerService {
  public:
-  // Both outlive this.
-  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const rpc::Dispatcher& dispatcher);
+  // All outlive this. `recommendations` is null while no database is configured.
+  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const rpc::Dispatcher& dispatcher,
+                           RecommendationEngine* recommendations = nullptr);
   ~DatabaseOptimizerService();
 
   grpc::Service* grpc();
