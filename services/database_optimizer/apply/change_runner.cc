@@ -30,8 +30,9 @@ constexpr absl::Duration kSearchTime = absl::Minutes(2);
 constexpr absl::Duration kDeleteInterval = absl::Hours(1);
 constexpr size_t kMaxReadingsCount = 16;
 constexpr int kMaxListedCount = 100;
-// Before the time is over a change is taken back only for harm so many times the allowed one.
-constexpr double kEarlyHarmFactor = 4;
+// For harm so many times the allowed one a change is taken back before the time is over, and
+// without a second look.
+constexpr double kSevereHarmFactor = 4;
 
 constexpr char kService[] = "slipstream.database_optimizer.v1.DatabaseOptimizerService/";
 
@@ -365,18 +366,31 @@ absl::Status ChangeRunner::Measure(Change& change, StoredRecommendation& stored)
   auto counters = ReadCounters(*control_, options_.max_statements_count);
   if (absl::IsUnavailable(counters.status())) return counters.status();
   const Measurement before = MeasurementFromJson(change.measured_before);
-  const Measurement from = MeasurementFromJson(change.measured_from);
+  Measurement from = MeasurementFromJson(change.measured_from);
   Verdict verdict;
+  Verdict severe;
   if (counters.ok()) {
     // After a reset of the counters, all that they show came after it.
     const Counters after = counters->since == from.since
                                ? Between(from.counters, counters->by_fingerprint)
                                : counters->by_fingerprint;
     VerificationOptions options = options_.verification;
-    if (!due) options.max_harm_percent *= kEarlyHarmFactor;
     verdict = Verify(before.counters, after, before.on_table, options);
+    options.max_harm_percent *= kSevereHarmFactor;
+    severe = Verify(before.counters, after, before.on_table, options);
+    if (!due) verdict = severe;
   }
   if (!due && !verdict.harmed) return absl::OkStatus();
+  if (due && verdict.harmed && change.error.empty() && !severe.harmed) {
+    // Noise that lasts, such as a backup on the same machine, looks like harm. A second look.
+    change.error = verdict.reason;
+    from.counters = std::move(counters->by_fingerprint);
+    from.since = counters->since;
+    change.measured_from = ToJson(from);
+    change.due_at = deps_.clock.Now() + options_.verify_time / 2;
+    RecommendationStore store(*control_, deps_.clock, deps_.random);
+    return store.Save(change);
+  }
   auto* verification = stored.recommendation.mutable_verification();
   verification->set_mean_before_ms(verdict.mean_before_ms);
   verification->set_mean_after_ms(verdict.mean_after_ms);
@@ -384,7 +398,10 @@ absl::Status ChangeRunner::Measure(Change& change, StoredRecommendation& stored)
   verification->set_calls_count(verdict.calls_count);
   verification->set_kept(!verdict.harmed);
   *verification->mutable_verified_at() = timestamp::FromTime(deps_.clock.Now());
-  if (!verdict.harmed) return Finish(change, stored, Recommendation::VERIFIED);
+  if (!verdict.harmed) {
+    change.error.clear();
+    return Finish(change, stored, Recommendation::VERIFIED);
+  }
   change.step = Step::kRevert;
   change.error = verdict.reason;
   change.due_at = deps_.clock.Now();

@@ -11,9 +11,10 @@ namespace slipstream::database_optimizer {
 namespace {
 
 constexpr double kErrorsCount = 3;
-constexpr double kSameWorkShare = 0.01;
-constexpr double kSameWorkBlocks = 0.25;  // a run
-constexpr double kSameWorkBytes = 8;      // a run
+// An entry in one index more is some three blocks and a record of the log.
+constexpr double kSameWorkShare = 0.05;
+constexpr double kSameWorkBlocks = 0.5;   // a run
+constexpr double kSameWorkRecords = 0.2;  // a run
 constexpr size_t kLeastOthersCount = 3;
 constexpr double kMaxDrift = 3;
 
@@ -33,8 +34,8 @@ bool Same(double before, double after, double least) {
 bool SameWork(const StatementCounters& before, const StatementCounters& after) {
   return Same(before.blocks_count / before.calls_count, after.blocks_count / after.calls_count,
               kSameWorkBlocks) &&
-         Same(before.wal_bytes / before.calls_count, after.wal_bytes / after.calls_count,
-              kSameWorkBytes);
+         Same(before.wal_records_count / before.calls_count, after.wal_records_count / after.calls_count,
+              kSameWorkRecords);
 }
 
 struct Pair {
@@ -82,7 +83,7 @@ Counters Between(const Counters& from, const Counters& to) {
       c.total_ms -= begin->second.total_ms;
       c.squares_ms2 -= begin->second.squares_ms2;
       c.blocks_count -= begin->second.blocks_count;
-      c.wal_bytes -= begin->second.wal_bytes;
+      c.wal_records_count -= begin->second.wal_records_count;
     }
     if (c.calls_count >= 1) out[fingerprint] = c;
   }

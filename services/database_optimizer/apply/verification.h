@@ -6,8 +6,8 @@
 //   - what is within the noise: the difference must be three times its standard error (Welch);
 //   - what happened to everybody: when the statements on other tables became slower too, by the
 //     median of at least three of them, that much is taken off;
-//   - a statement that does the same work, block for block and byte for byte of log: a change
-//     that it does not feel cannot have slowed it down.
+//   - a statement that does the same work, in blocks and in records of the log: a change that it
+//     does not feel cannot have slowed it down.
 // A single statement must also be slower by kLeastHarmMs a run, so that the microseconds an index
 // adds to an insert, which were charged when it was chosen, count in the sum only.
 //

@@ -106,7 +106,7 @@ absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
   if (helped.empty()) return absl::OkStatus();
   const int place = static_cast<int>(out_.candidates.size());
   out_.candidates.push_back(candidate);
-  out_.problem.size_bytes.push_back(std::max<int64_t>(index->size_bytes, 8192));
+  out_.problem.size_bytes.push_back(SizeOnDisk(candidate, catalog_, index->size_bytes));
   out_.problem.write_costs.push_back(WriteCostMs(candidate, catalog_, statements_));
   const int combination = static_cast<int>(out_.problem.combinations.size());
   out_.problem.combinations.push_back({place});
@@ -187,6 +187,35 @@ absl::Status CostMatrixBuilder::TrySet(size_t at, const std::vector<int>& chosen
                                 ScaledCost(at, *cost)});
   out_.problem.combinations.push_back(chosen);
   return absl::OkStatus();
+}
+
+int64_t SizeOnDisk(const IndexDefinition& index, const Catalog& catalog, int64_t estimate) {
+  constexpr int64_t kPageBytes = 8192;
+  constexpr double kEntryBytes = 20;  // its header, its line pointer and the padding of its key
+  constexpr double kRowBytes = 6;     // a row's address
+  constexpr double kFill = 0.9;
+  estimate = std::max(estimate, kPageBytes);
+  const int place = catalog.Find(index.schema, index.table);
+  // Types of which two equal values may look different are never kept once, nor is what carries
+  // other columns.
+  if (place < 0 || !index.include.empty() || !index.predicate.empty()) return estimate;
+  const TableInfo& table = catalog.table(place);
+  double distinct = 1;
+  double key_bytes = 0;
+  for (const auto& key : index.keys) {
+    const ColumnInfo* column = table.FindColumn(key.column);
+    if (column == nullptr || column->distinct_count == 0) return estimate;
+    for (const char* type : {"numeric", "real", "double", "interval", "json", "record"}) {
+      if (absl::StartsWith(column->type, type)) return estimate;
+    }
+    distinct *= column->distinct_count > 0 ? column->distinct_count
+                                           : -column->distinct_count * table.rows_count;
+    key_bytes += column->average_bytes;
+  }
+  distinct = std::min(std::max(distinct, 1.0), table.rows_count);
+  const double bytes =
+      (distinct * (kEntryBytes + key_bytes) + table.rows_count * kRowBytes) / kFill;
+  return std::clamp(static_cast<int64_t>(bytes), kPageBytes, estimate);
 }
 
 double WriteCostMs(const IndexDefinition& index, const Catalog& catalog,

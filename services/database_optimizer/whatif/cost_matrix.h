@@ -62,6 +62,10 @@ class CostMatrixBuilder {
   std::vector<std::vector<std::pair<double, int>>> singles_;  // per statement: cost, candidate
 };
 
+// The size of an index on disk, in bytes. HypoPG's `estimate` has an entry a row; PostgreSQL (13 and
+// later) keeps equal keys once with a list of their rows, which is up to five times smaller.
+int64_t SizeOnDisk(const IndexDefinition& index, const Catalog& catalog, int64_t estimate);
+
 // What keeping an index up to date costs the workload's writes, in milliseconds: rows inserted, and
 // rows updated, which lose their in-page (HOT) update when the index has a column that they set.
 double WriteCostMs(const IndexDefinition& index, const Catalog& catalog,

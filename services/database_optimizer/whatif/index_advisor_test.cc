@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libs/status/status.h"
+#include "services/database_optimizer/whatif/catalog_reader.h"
 #include "services/database_optimizer/whatif/health_checks.h"
 #include "services/database_optimizer/whatif/parameter_sampler.h"
 #include "tests/harness/postgres_server.h"
@@ -138,6 +139,29 @@ TEST_F(IndexAdvisorTest, APartialIndexWhereItIsSmaller) {
   ASSERT_EQ(advice.proposals.size(), 1u);
   EXPECT_NE(Find(advice, "WHERE NOT \"done\""), nullptr)
       << advice.proposals[0].recommendation.apply_statements(0);
+}
+
+TEST_F(IndexAdvisorTest, SizesAreThoseOnDisk) {
+  // Many equal keys, few, and a type whose equal keys are not kept once.
+  for (const char* column : {"state", "customer_id", "id", "total"}) {
+    auto read = ReadCatalog(*connection_);
+    ASSERT_TRUE(read.ok());
+    const int place = read->Find("public", "orders");
+    ASSERT_TRUE(ReadStatistics(*connection_, {place}, *read).ok());
+    const IndexDefinition index{"public", "orders", {{column}}, {}, ""};
+    auto what_if = WhatIf::Begin(*connection_);
+    ASSERT_TRUE(what_if.ok());
+    auto hypothetical = what_if->Add(index);
+    ASSERT_TRUE(hypothetical.ok());
+    const auto estimate =
+        static_cast<double>(SizeOnDisk(index, *read, hypothetical->size_bytes));
+    Run(absl::StrCat("CREATE INDEX sized ON orders (", column, ")"));
+    const auto rows = connection_->Query("SELECT pg_relation_size('sized')");
+    const double real = std::stod((*rows)[0][0].value_or("0"));
+    Run("DROP INDEX sized");
+    EXPECT_GT(estimate, 0.6 * real) << column;
+    EXPECT_LT(estimate, 1.6 * real) << column;
+  }
 }
 
 TEST_F(IndexAdvisorTest, OnlyTheTablesAskedFor) {

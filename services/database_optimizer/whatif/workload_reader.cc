@@ -77,7 +77,7 @@ absl::StatusOr<CountersReading> ReadCounters(postgres::Connection& connection, i
   auto rows = connection.Query(
       absl::StrCat("SELECT lpad(to_hex(s.queryid), 16, '0'), sum(s.calls), sum(s.total_exec_time), "
                    "sum(s.calls * (s.stddev_exec_time ^ 2 + s.mean_exec_time ^ 2)), "
-                   "sum(s.shared_blks_hit + s.shared_blks_read), sum(s.wal_bytes), "
+                   "sum(s.shared_blks_hit + s.shared_blks_read), sum(s.wal_records), "
                    "(SELECT i.stats_reset::text FROM ",
                    *view, "_info i) FROM ", *view, kOfThisDatabase, kPlanned,
                    " GROUP BY s.queryid ORDER BY 3 DESC, 1 LIMIT $1"),

@@ -41,7 +41,7 @@ struct StatementCounters {
   double total_ms = 0;
   double squares_ms2 = 0;  // sum of the squares of the runs' times
   double blocks_count = 0;  // shared ones, found or read
-  double wal_bytes = 0;
+  double wal_records_count = 0;  // of the log; whole pages that it carries after a checkpoint do not count
 };
 
 struct CountersReading {
