@@ -14,12 +14,12 @@ constexpr char kLongStatements[] = "SET LOCAL statement_timeout = '30min'";
 
 absl::Status Refused(const absl::Status& status, absl::string_view what) {
   if (!absl::IsFailedPrecondition(status)) return status;
-  return status::Error(absl::StatusCode::kFailedPrecondition, kMigrationRefused,
-                       absl::StrCat("the service's own tables could not be made (", what,
-                                    "): ", status.message(),
-                                    "; the user needs CREATE on the database: GRANT CREATE ON "
-                                    "DATABASE ... TO ..."),
-                       {{"sqlstate", status::Metadata(status, "sqlstate").value_or("")}});
+  return status::Error(
+      absl::StatusCode::kFailedPrecondition, kMigrationRefused,
+      absl::StrCat("the service's own tables could not be made (", what, "): ", status.message(),
+                   "; the user needs CREATE on the database: GRANT CREATE ON "
+                   "DATABASE ... TO ..."),
+      {{"sqlstate", status::Metadata(status, "sqlstate").value_or("")}});
 }
 
 class Migrator {

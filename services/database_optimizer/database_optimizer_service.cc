@@ -41,10 +41,9 @@ class DatabaseOptimizerService::Adapter final
           if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("Optimize");
           auto found = co_await recommendations_->Optimize(request, call.principal().user,
                                                            call.deadline() - clock_.Now());
-          call.set_audit(request.apply() ? "apply" : "dry run", "",
-                         found.ok() ? std::to_string(found->recommendations_size()) +
-                                          " recommendations"
-                                    : "");
+          call.set_audit(
+              request.apply() ? "apply" : "dry run", "",
+              found.ok() ? std::to_string(found->recommendations_size()) + " recommendations" : "");
           if (!found.ok()) co_return found.status();
           *response = *std::move(found);
           co_return absl::OkStatus();
@@ -53,31 +52,32 @@ class DatabaseOptimizerService::Adapter final
   grpc::ServerUnaryReactor* ListRecommendations(grpc::CallbackServerContext* c,
                                                 const v1::ListRecommendationsRequest* q,
                                                 v1::ListRecommendationsResponse* p) override {
-    return rpc_.Unary(
-        "ListRecommendations", c, q, p,
-        [this](rpc::CallContext& call, const v1::ListRecommendationsRequest& request,
-               v1::ListRecommendationsResponse* response) -> Async<absl::Status> {
-          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("ListRecommendations");
-          auto page = co_await recommendations_->List(request, call.deadline() - clock_.Now());
-          if (!page.ok()) co_return page.status();
-          *response = *std::move(page);
-          co_return absl::OkStatus();
-        });
+    return rpc_.Unary("ListRecommendations", c, q, p,
+                      [this](rpc::CallContext& call, const v1::ListRecommendationsRequest& request,
+                             v1::ListRecommendationsResponse* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("ListRecommendations");
+                        auto page = co_await recommendations_->List(request,
+                                                                    call.deadline() - clock_.Now());
+                        if (!page.ok()) co_return page.status();
+                        *response = *std::move(page);
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* GetRecommendation(grpc::CallbackServerContext* c,
                                               const v1::GetRecommendationRequest* q,
                                               v1::Recommendation* p) override {
-    return rpc_.Unary(
-        "GetRecommendation", c, q, p,
-        [this](rpc::CallContext& call, const v1::GetRecommendationRequest& request,
-               v1::Recommendation* response) -> Async<absl::Status> {
-          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("GetRecommendation");
-          auto found = co_await recommendations_->Get(request.recommendation_id(),
-                                                      call.deadline() - clock_.Now());
-          if (!found.ok()) co_return found.status();
-          *response = *std::move(found);
-          co_return absl::OkStatus();
-        });
+    return rpc_.Unary("GetRecommendation", c, q, p,
+                      [this](rpc::CallContext& call, const v1::GetRecommendationRequest& request,
+                             v1::Recommendation* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("GetRecommendation");
+                        auto found = co_await recommendations_->Get(request.recommendation_id(),
+                                                                    call.deadline() - clock_.Now());
+                        if (!found.ok()) co_return found.status();
+                        *response = *std::move(found);
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* ApplyRecommendation(grpc::CallbackServerContext* c,
                                                 const v1::ApplyRecommendationRequest* q,
@@ -102,21 +102,21 @@ class DatabaseOptimizerService::Adapter final
   grpc::ServerUnaryReactor* RevertRecommendation(grpc::CallbackServerContext* c,
                                                  const v1::RevertRecommendationRequest* q,
                                                  v1::Recommendation* p) override {
-    return rpc_.Unary(
-        "RevertRecommendation", c, q, p,
-        [this](rpc::CallContext& call, const v1::RevertRecommendationRequest& request,
-               v1::Recommendation* response) -> Async<absl::Status> {
-          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("RevertRecommendation");
-          call.set_audit(request.recommendation_id(), "", "");
-          auto reverting = co_await recommendations_->Revert(request.recommendation_id(),
-                                                             call.principal().user,
-                                                             call.deadline() - clock_.Now());
-          if (!reverting.ok()) co_return reverting.status();
-          *response = *std::move(reverting);
-          call.set_audit(request.recommendation_id(), "",
-                         v1::Recommendation::Status_Name(response->status()));
-          co_return absl::OkStatus();
-        });
+    return rpc_.Unary("RevertRecommendation", c, q, p,
+                      [this](rpc::CallContext& call, const v1::RevertRecommendationRequest& request,
+                             v1::Recommendation* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("RevertRecommendation");
+                        call.set_audit(request.recommendation_id(), "", "");
+                        auto reverting = co_await recommendations_->Revert(
+                            request.recommendation_id(), call.principal().user,
+                            call.deadline() - clock_.Now());
+                        if (!reverting.ok()) co_return reverting.status();
+                        *response = *std::move(reverting);
+                        call.set_audit(request.recommendation_id(), "",
+                                       v1::Recommendation::Status_Name(response->status()));
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* ExplainQuery(grpc::CallbackServerContext* c,
                                          const v1::ExplainQueryRequest* q,

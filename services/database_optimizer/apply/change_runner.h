@@ -10,12 +10,12 @@
 //   CLEAN ------> FAILED           REVERT ------> REVERTED
 //
 // One change at a time, from its build to the end of its measuring, so that what is measured is its
-// own doing. One process at a time does this: it holds an advisory lock (guarded_statement.h). An index is
-// only ever dropped as a left-over if its name has our prefix and a change says that we were about
-// to make it.
+// own doing. One process at a time does this: it holds an advisory lock (guarded_statement.h). An
+// index is only ever dropped as a left-over if its name has our prefix and a change says that we
+// were about to make it.
 //
-// Thread safety: Start, Stop by the owner; Wake from any thread. Stop waits for the thread, and cuts
-// what runs.
+// Thread safety: Start, Stop by the owner; Wake from any thread. Stop waits for the thread, and
+// cuts what runs.
 #ifndef SERVICES_DATABASE_OPTIMIZER_APPLY_CHANGE_RUNNER_H_
 #define SERVICES_DATABASE_OPTIMIZER_APPLY_CHANGE_RUNNER_H_
 

@@ -34,8 +34,8 @@ class ChangeRunnerTest : public testing::Test {
   static void TearDownTestSuite() { delete server_; }
 
   static std::unique_ptr<postgres::Connection> Open() {
-    auto connection = postgres::Connection::Open(
-        {.url = server_->url(), .statement_timeout = absl::Seconds(60)});
+    auto connection =
+        postgres::Connection::Open({.url = server_->url(), .statement_timeout = absl::Seconds(60)});
     EXPECT_TRUE(connection.ok()) << connection.status();
     return connection.ok() ? *std::move(connection) : nullptr;
   }
@@ -50,8 +50,9 @@ class ChangeRunnerTest : public testing::Test {
     Run(*connection_, "DROP SCHEMA IF EXISTS slipstream CASCADE");
     Run(*connection_, "DROP TABLE IF EXISTS t, other");
     Run(*connection_, "CREATE TABLE t (id int, grp int, note text)");
-    Run(*connection_, "INSERT INTO t SELECT i, i / 2000, repeat('x', 100) "
-                      "FROM generate_series(1, 20000) i");
+    Run(*connection_,
+        "INSERT INTO t SELECT i, i / 2000, repeat('x', 100) "
+        "FROM generate_series(1, 20000) i");
     Run(*connection_, "CREATE TABLE other AS SELECT i FROM generate_series(1, 10) i");
     Run(*connection_, "ANALYZE t, other");
     Run(*connection_, "SELECT pg_stat_statements_reset()");
@@ -89,8 +90,8 @@ class ChangeRunnerTest : public testing::Test {
   }
   void WaitForCalls(const std::string& like, int calls) {
     WaitUntil([&] {
-      const auto rows = Run(*connection_,
-                            absl::StrCat("SELECT coalesce(sum(calls), 0) >= ", calls,
+      const auto rows =
+          Run(*connection_, absl::StrCat("SELECT coalesce(sum(calls), 0) >= ", calls,
                                          " FROM pg_stat_statements WHERE query LIKE '", like, "'"));
       return rows[0][0] == "t";
     });
@@ -144,13 +145,16 @@ class ChangeRunnerTest : public testing::Test {
   // "valid", "invalid" or "".
   std::string IndexState(const std::string& name) {
     const auto rows = Run(*connection_, absl::StrCat("SELECT indisvalid FROM pg_index WHERE "
-                                                     "indexrelid = to_regclass('\"", name, "\"')"));
+                                                     "indexrelid = to_regclass('\"",
+                                                     name, "\"')"));
     if (rows.empty()) return "";
     return rows[0][0] == "t" ? "valid" : "invalid";
   }
   bool Building() {
-    return !Run(*connection_, "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE "
-                              "'waiting%'").empty();
+    return !Run(*connection_,
+                "SELECT 1 FROM pg_stat_progress_create_index WHERE phase LIKE "
+                "'waiting%'")
+                .empty();
   }
   // A transaction whose snapshot a concurrent build waits for, on another table.
   std::unique_ptr<postgres::Connection> LongTransaction() {
@@ -252,8 +256,9 @@ TEST_F(ChangeRunnerTest, AProcessThatDiesInABuildLeavesNothingBehind) {
   StartRunner();
   // Of the same prefix, broken, and not ours: nothing says that we made it.
   Run(*connection_, "CREATE INDEX slipstream_ix_foreign ON t (note)");
-  Run(*connection_, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
-                    "'slipstream_ix_foreign'::regclass");
+  Run(*connection_,
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = "
+      "'slipstream_ix_foreign'::regclass");
   const std::string id = Propose(kIndex, "id");
   Begin(id);
   WaitUntil([&] { return Building(); });

@@ -26,8 +26,9 @@ TEST(Verification, FasterOrTheSameIsNoHarm) {
 
 TEST(Verification, OneStatementSlowerByTwiceTheLimitIsHarm) {
   const Counters before = {{"a", Runs(1000, 10)}, {"b", Runs(1000, 100)}};
-  EXPECT_TRUE(Verify(before, {{"a", Runs(1000, 11.5, 130)}, {"b", Runs(1000, 90, 80)}}, kOnTable, {})
-                  .harmed);
+  EXPECT_TRUE(
+      Verify(before, {{"a", Runs(1000, 11.5, 130)}, {"b", Runs(1000, 90, 80)}}, kOnTable, {})
+          .harmed);
   EXPECT_FALSE(
       Verify(before, {{"a", Runs(1000, 10.8, 130)}, {"b", Runs(1000, 90, 80)}}, kOnTable, {})
           .harmed);
@@ -46,10 +47,12 @@ TEST(Verification, NoiseOthersAndTheSameWorkAreNoHarm) {
   wild.squares_ms2 = 20 * (12 * 12 + 30 * 30);
   EXPECT_FALSE(Verify({{"a", Runs(20, 10)}}, {{"a", wild}}, kOnTable, {}).harmed);
   // The machine became slower for everybody.
-  const Counters before = {{"a", Runs(1000, 10)}, {"x", Runs(1000, 1)}, {"y", Runs(1000, 2)},
-                           {"z", Runs(1000, 3)}};
-  const Counters after = {{"a", Runs(1000, 13, 130)}, {"x", Runs(1000, 1.3)},
-                          {"y", Runs(1000, 2.6)}, {"z", Runs(1000, 3.9)}};
+  const Counters before = {
+      {"a", Runs(1000, 10)}, {"x", Runs(1000, 1)}, {"y", Runs(1000, 2)}, {"z", Runs(1000, 3)}};
+  const Counters after = {{"a", Runs(1000, 13, 130)},
+                          {"x", Runs(1000, 1.3)},
+                          {"y", Runs(1000, 2.6)},
+                          {"z", Runs(1000, 3.9)}};
   EXPECT_FALSE(Verify(before, after, kOnTable, {}).harmed);
   EXPECT_TRUE(Verify({{"a", before.at("a")}}, after, kOnTable, {}).harmed);
   // Block for block the same work.
@@ -72,7 +75,8 @@ TEST(Verification, TooFewRunsAndOtherTablesSayNothing) {
 
 TEST(Verification, BetweenTakesTheDifferenceAndSurvivesEviction) {
   const Counters from = {{"a", {10, 100, 1000, 50, 5}}, {"b", {10, 1, 1, 1, 1}}};
-  const Counters to = {{"a", {30, 400, 5000, 90, 6}}, {"b", {4, 8, 16, 2, 2}}, {"c", {1, 2, 4, 0, 0}}};
+  const Counters to = {
+      {"a", {30, 400, 5000, 90, 6}}, {"b", {4, 8, 16, 2, 2}}, {"c", {1, 2, 4, 0, 0}}};
   const Counters d = Between(from, to);
   EXPECT_EQ(d.at("a").calls_count, 20);
   EXPECT_EQ(d.at("a").total_ms, 300);

@@ -9,7 +9,8 @@ using nlohmann::json;
 std::string ToJson(const Measurement& measurement) {
   json counters = json::object();
   for (const auto& [fingerprint, c] : measurement.counters) {
-    counters[fingerprint] = {c.calls_count, c.total_ms, c.squares_ms2, c.blocks_count, c.wal_records_count};
+    counters[fingerprint] = {c.calls_count, c.total_ms, c.squares_ms2, c.blocks_count,
+                             c.wal_records_count};
   }
   return json{{"since", measurement.since},
               {"on_table", measurement.on_table},

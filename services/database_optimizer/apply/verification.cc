@@ -34,8 +34,8 @@ bool Same(double before, double after, double least) {
 bool SameWork(const StatementCounters& before, const StatementCounters& after) {
   return Same(before.blocks_count / before.calls_count, after.blocks_count / after.calls_count,
               kSameWorkBlocks) &&
-         Same(before.wal_records_count / before.calls_count, after.wal_records_count / after.calls_count,
-              kSameWorkRecords);
+         Same(before.wal_records_count / before.calls_count,
+              after.wal_records_count / after.calls_count, kSameWorkRecords);
 }
 
 struct Pair {
@@ -96,7 +96,7 @@ Verdict Verify(const Counters& before, const Counters& after, const std::set<std
   const auto pairs = Comparable(before, after, options.min_calls_count);
   const double drift = Drift(pairs, on_table);
   const double harm = options.max_harm_percent / 100;
-  double sum_before = 0;    // of the times, as they were
+  double sum_before = 0;  // of the times, as they were
   double sum_after = 0;
   double sum_expected = 0;  // what it would have been without the change
   double errors_squared = 0;
@@ -123,9 +123,10 @@ Verdict Verify(const Counters& before, const Counters& after, const std::set<std
         slower > 2 * harm * then * drift && slower / then > worst) {
       worst = slower / then;
       out.harmed = true;
-      out.reason = absl::StrFormat("the statement %s became slower: %.3f ms a run before, %.3f ms "
-                                   "after",
-                                   *pair.fingerprint, then, now);
+      out.reason = absl::StrFormat(
+          "the statement %s became slower: %.3f ms a run before, %.3f ms "
+          "after",
+          *pair.fingerprint, then, now);
     }
   }
   if (out.calls_count > 0) {
@@ -133,11 +134,13 @@ Verdict Verify(const Counters& before, const Counters& after, const std::set<std
     out.mean_after_ms = sum_after / static_cast<double>(out.calls_count);
   }
   const double slower = sum_after - sum_expected;
-  if (!out.harmed && slower > harm * sum_expected && slower > kErrorsCount * std::sqrt(errors_squared)) {
+  if (!out.harmed && slower > harm * sum_expected &&
+      slower > kErrorsCount * std::sqrt(errors_squared)) {
     out.harmed = true;
-    out.reason = absl::StrFormat("the statements on the table together became slower: %.3f ms a run "
-                                 "before, %.3f ms after",
-                                 out.mean_before_ms, out.mean_after_ms);
+    out.reason = absl::StrFormat(
+        "the statements on the table together became slower: %.3f ms a run "
+        "before, %.3f ms after",
+        out.mean_before_ms, out.mean_after_ms);
   }
   return out;
 }

@@ -1,8 +1,8 @@
 // Whether a change did harm: what the statements on its table cost before and after, from the
 // counters of pg_stat_statements. Pure: no database, no clock.
 //
-// Harm is: the statements on the table together became slower by max_harm_percent, or one of them by
-// twice that. Three things are no harm:
+// Harm is: the statements on the table together became slower by max_harm_percent, or one of them
+// by twice that. Three things are no harm:
 //   - what is within the noise: the difference must be three times its standard error (Welch);
 //   - what happened to everybody: when the statements on other tables became slower too, by the
 //     median of at least three of them, that much is taken off;

@@ -93,14 +93,23 @@ class RelationCandidates {
     const std::string name = QuoteName(comparison.column.column);
     std::string sql;
     switch (comparison.kind) {
-      case Kind::kIsNull: sql = absl::StrCat(name, " IS NULL"); break;
-      case Kind::kIsNotNull: sql = absl::StrCat(name, " IS NOT NULL"); break;
-      case Kind::kIsTrue: sql = name; break;
-      case Kind::kIsFalse: sql = absl::StrCat("NOT ", name); break;
+      case Kind::kIsNull:
+        sql = absl::StrCat(name, " IS NULL");
+        break;
+      case Kind::kIsNotNull:
+        sql = absl::StrCat(name, " IS NOT NULL");
+        break;
+      case Kind::kIsTrue:
+        sql = name;
+        break;
+      case Kind::kIsFalse:
+        sql = absl::StrCat("NOT ", name);
+        break;
       case Kind::kEqual:
         if (!comparison.constant.empty()) sql = absl::StrCat(name, " = ", comparison.constant);
         break;
-      default: break;
+      default:
+        break;
     }
     if (!sql.empty()) conditions_.emplace_back(comparison.column.column, std::move(sql));
   }
@@ -119,8 +128,8 @@ class RelationCandidates {
   double ShareOf(const std::string& column) const {
     const ColumnInfo* info = table_.FindColumn(column);
     if (info == nullptr || info->distinct_count == 0) return 0.1;
-    const double count = info->distinct_count > 0 ? info->distinct_count
-                                                  : -info->distinct_count * table_.rows_count;
+    const double count =
+        info->distinct_count > 0 ? info->distinct_count : -info->distinct_count * table_.rows_count;
     return 1 / std::max(1.0, count);
   }
 
@@ -206,9 +215,9 @@ class RelationCandidates {
   void AddPartial() {
     if (conditions_.empty()) return;
     const std::vector<IndexDefinition> plain = out_;
-    const std::string all = absl::StrJoin(conditions_, " AND ", [](std::string* out, const auto& c) {
-      absl::StrAppend(out, c.second);
-    });
+    const std::string all =
+        absl::StrJoin(conditions_, " AND ",
+                      [](std::string* out, const auto& c) { absl::StrAppend(out, c.second); });
     for (const auto& definition : plain) {
       IndexDefinition partial = definition;
       partial.predicate = all;
@@ -230,14 +239,13 @@ class RelationCandidates {
       for (const auto& column : relation.columns) {
         const ColumnInfo* info = table_.FindColumn(column);
         row_bytes += info == nullptr ? 0 : info->average_bytes;
-        const bool there =
-            std::any_of(definition.keys.begin(), definition.keys.end(),
-                        [&](const IndexKey& key) { return key.column == column; });
+        const bool there = std::any_of(definition.keys.begin(), definition.keys.end(),
+                                       [&](const IndexKey& key) { return key.column == column; });
         if (!there) covering.include.push_back(column);
       }
-      const bool fits = covering.include.size() <=
-                            static_cast<size_t>(options_.max_include_columns_count) &&
-                        row_bytes <= kMaxRowBytes;
+      const bool fits =
+          covering.include.size() <= static_cast<size_t>(options_.max_include_columns_count) &&
+          row_bytes <= kMaxRowBytes;
       if (fits && !covering.include.empty()) Offer(std::move(covering));
     }
   }

@@ -32,7 +32,8 @@ TableInfo Table(const std::string& name, const std::vector<std::string>& columns
 
 Catalog MakeCatalog() {
   Catalog catalog;
-  catalog.Add(Table("orders", {"id", "customer_id", "state", "placed_at", "total", "done", "note"}));
+  catalog.Add(
+      Table("orders", {"id", "customer_id", "state", "placed_at", "total", "done", "note"}));
   catalog.Add(Table("items", {"order_id", "sku", "price"}));
   return catalog;
 }
@@ -56,7 +57,8 @@ std::string On(const std::string& table, const std::string& rest) {
 
 TEST(Candidates, EqualFirstThenRangeThenTheOrder) {
   const auto found = CandidatesOf(
-      "SELECT * FROM orders WHERE customer_id = $1 AND placed_at > $2 ORDER BY total DESC LIMIT $3");
+      "SELECT * FROM orders WHERE customer_id = $1 AND placed_at > $2 ORDER BY total DESC LIMIT "
+      "$3");
   EXPECT_THAT(found, Contains(On("orders", "\"customer_id\")")));
   EXPECT_THAT(found, Contains(On("orders", "\"placed_at\")")));
   EXPECT_THAT(found, Contains(On("orders", "\"customer_id\", \"placed_at\")")));
@@ -66,7 +68,8 @@ TEST(Candidates, EqualFirstThenRangeThenTheOrder) {
 }
 
 TEST(Candidates, EveryOrderOfEqualColumnsUpToTheBound) {
-  const auto found = CandidatesOf("SELECT 1 FROM orders WHERE customer_id = $1 AND state IN ($2, $3)");
+  const auto found =
+      CandidatesOf("SELECT 1 FROM orders WHERE customer_id = $1 AND state IN ($2, $3)");
   EXPECT_THAT(found, Contains(On("orders", "\"customer_id\", \"state\")")));
   EXPECT_THAT(found, Contains(On("orders", "\"state\", \"customer_id\")")));
   const auto narrow = CandidatesOf("SELECT 1 FROM orders WHERE customer_id = $1 AND state = $2", 1,

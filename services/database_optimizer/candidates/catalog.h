@@ -33,15 +33,15 @@ struct ColumnInfo {
 struct IndexInfo {
   int64_t oid = 0;
   std::string schema, name;
-  std::string method;      // btree, gin, ...
-  std::string definition;  // pg_get_indexdef
+  std::string method;             // btree, gin, ...
+  std::string definition;         // pg_get_indexdef
   std::vector<std::string> keys;  // columns in order; an expression is ""
   std::vector<std::string> include;
   std::string predicate;  // empty: of all rows
   std::string options;    // opclasses, collations and directions as the catalog has them
   bool valid = true;
   bool unique = false;
-  bool of_constraint = false;    // primary key, unique, exclusion, or a foreign key leans on it
+  bool of_constraint = false;  // primary key, unique, exclusion, or a foreign key leans on it
   bool used_by_replica_identity = false;
   int64_t size_bytes = 0;
   int64_t scans_count = 0;  // since the statistics were reset

@@ -57,8 +57,7 @@ std::string IndexDefinition::HypotheticalSql() const {
 }
 
 std::string IndexDefinition::Name(const std::string& prefix) const {
-  const std::string end =
-      absl::StrFormat("_%08x", static_cast<uint32_t>(HashOf(Target()) >> 16));
+  const std::string end = absl::StrFormat("_%08x", static_cast<uint32_t>(HashOf(Target()) >> 16));
   std::string middle = Plain(table);
   for (const auto& key : keys) absl::StrAppend(&middle, "_", Plain(key.column));
   const size_t room = kMaxNameBytes - std::min(kMaxNameBytes, prefix.size() + end.size());

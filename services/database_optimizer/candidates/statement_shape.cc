@@ -97,8 +97,8 @@ class Analyzer {
     scopes_.emplace_back();
     With(Member(insert, "withClause"));
     const json& target = Member(insert, "relation");
-    out_.written_table = catalog_.Find(TextMember(target, "schemaname"),
-                                       TextMember(target, "relname"));
+    out_.written_table =
+        catalog_.Find(TextMember(target, "schemaname"), TextMember(target, "relname"));
     if (const json& select = Member(Member(insert, "selectStmt"), "SelectStmt");
         select.is_object()) {
       Select(select);
@@ -187,8 +187,7 @@ class Analyzer {
       Conjunct(Member(join, "quals"), false);
     } else if (type == "RangeSubselect") {
       Walk(Member(Body(item), "subquery"));
-      scopes_.back().sources.push_back(
-          {TextMember(Member(Body(item), "alias"), "aliasname"), -1});
+      scopes_.back().sources.push_back({TextMember(Member(Body(item), "alias"), "aliasname"), -1});
     } else {
       Walk(item);
     }
@@ -208,7 +207,8 @@ class Analyzer {
   std::optional<ColumnRef> Named(const std::string& column, size_t begin, size_t end) const {
     const Scope& scope = scopes_.back();
     for (size_t i = begin; i < end; ++i) {
-      if (Has(scope.sources[i].relation, column)) return ColumnRef{scope.sources[i].relation, column};
+      if (Has(scope.sources[i].relation, column))
+        return ColumnRef{scope.sources[i].relation, column};
     }
     return std::nullopt;
   }
@@ -279,8 +279,8 @@ class Analyzer {
     if (type == "NullTest") {
       const auto column = ColumnOf(Member(Body(node), "arg"));
       if (column) {
-        Add(*column, TextMember(Body(node), "nulltesttype") == "IS_NULL" ? Kind::kIsNull
-                                                                        : Kind::kIsNotNull,
+        Add(*column,
+            TextMember(Body(node), "nulltesttype") == "IS_NULL" ? Kind::kIsNull : Kind::kIsNotNull,
             alternative);
       }
     } else if (type == "BooleanTest") {
@@ -445,7 +445,8 @@ class Analyzer {
     const std::string name = LastName(Member(Member(node, "ColumnRef"), "fields"));
     for (const json& item : list) {
       const json& target = Member(item, "ResTarget");
-      if (!name.empty() && TextMember(target, "name") == name) return ColumnOf(Member(target, "val"));
+      if (!name.empty() && TextMember(target, "name") == name)
+        return ColumnOf(Member(target, "val"));
     }
     return std::nullopt;
   }
@@ -479,7 +480,8 @@ class Analyzer {
       const json& sort = Member(item, "SortBy");
       const auto column = ListedColumn(Member(sort, "node"), Member(select, "targetList"));
       Walk(Member(sort, "node"));
-      usable = usable && column && (columns.empty() || columns[0].column.relation == column->relation);
+      usable =
+          usable && column && (columns.empty() || columns[0].column.relation == column->relation);
       if (!usable) continue;
       Read(*column);
       columns.push_back({*column, TextMember(sort, "sortby_dir") == "SORTBY_DESC"});
@@ -580,8 +582,8 @@ class Analyzer {
     out.type = std::move(type);
     if (in_limit_) {
       out.kind = Parameter::Kind::kLimit;
-    } else if (bound_column_ && bound_first_ && (kind != Parameter::Kind::kTyped ||
-                                                 out.type != "interval")) {
+    } else if (bound_column_ && bound_first_ &&
+               (kind != Parameter::Kind::kTyped || out.type != "interval")) {
       out.kind = bound_pattern_ ? Parameter::Kind::kPattern : Parameter::Kind::kColumn;
       out.column = *bound_column_;
       out.end = bound_end_;

@@ -54,10 +54,10 @@ absl::Status CheckOptimize(const v1::OptimizeRequest& request) {
 }
 
 absl::Status StateError(const Recommendation& r, absl::string_view what) {
-  return status::Error(absl::StatusCode::kFailedPrecondition, kRecommendationState,
-                       absl::StrCat("the recommendation is ",
-                                    Recommendation::Status_Name(r.status()), ": ", what),
-                       {{"status", Recommendation::Status_Name(r.status())}});
+  return status::Error(
+      absl::StatusCode::kFailedPrecondition, kRecommendationState,
+      absl::StrCat("the recommendation is ", Recommendation::Status_Name(r.status()), ": ", what),
+      {{"status", Recommendation::Status_Name(r.status())}});
 }
 
 // Plans are the long part; the statements with the least gain lose theirs first.
@@ -90,8 +90,7 @@ absl::StatusOr<RecommendationStore::Position> ParsePosition(const std::string& t
 // New objects only: what is dropped or only shown is asked for one by one.
 bool AppliedWithSearch(const Recommendation& r) {
   return r.kind() == Recommendation::CREATE_INDEX ||
-         r.kind() == Recommendation::CREATE_STATISTICS ||
-         r.kind() == Recommendation::ANALYZE_TABLE;
+         r.kind() == Recommendation::CREATE_STATISTICS || r.kind() == Recommendation::ANALYZE_TABLE;
 }
 
 }  // namespace
@@ -131,7 +130,9 @@ Async<absl::StatusOr<v1::OptimizeResponse>> RecommendationEngine::Optimize(
         return found;
       });
   if (!advice.ok()) co_return advice.status();
-  // Stable: searched indexes and the checks each have an order of their own.
+  for (const auto& gap : advice->gaps) {
+    deps_.logger.Info("a search for indexes has a gap", {{"gap", gap}});
+  }
   std::vector<Proposal> proposals = std::move(advice->proposals);
   std::sort(proposals.begin(), proposals.end(), [](const Proposal& a, const Proposal& b) {
     return std::tuple(-a.gain_percent, a.recommendation.kind(), a.object) <
@@ -193,9 +194,8 @@ Async<absl::StatusOr<v1::ListRecommendationsResponse>> RecommendationEngine::Lis
   const auto status = request.status();
   const auto kind = request.kind();
   auto found = co_await WithStore<std::vector<StoredRecommendation>>(
-      time_left, [=](RecommendationStore& store) {
-        return store.List(status, kind, after, page_size + 1);
-      });
+      time_left,
+      [=](RecommendationStore& store) { return store.List(status, kind, after, page_size + 1); });
   if (!found.ok()) co_return found.status();
   v1::ListRecommendationsResponse response;
   if (static_cast<int>(found->size()) > page_size) {
@@ -236,8 +236,9 @@ Async<absl::StatusOr<v1::ApplyRecommendationResponse>> RecommendationEngine::App
           return StateError(r, "settings are shown, never applied: run its statement yourself");
         }
         if (r.status() != Recommendation::PROPOSED) {
-          return StateError(r, "only one that is PROPOSED can be applied; run Optimize to propose "
-                               "it again");
+          return StateError(r,
+                            "only one that is PROPOSED can be applied; run Optimize to propose "
+                            "it again");
         }
         if (!confirm) return std::move(r);
         auto change = store.BeginChange(id, Recommendation::PROPOSED, Recommendation::APPLYING,

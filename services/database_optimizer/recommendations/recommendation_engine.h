@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "libs/async/async.h"
 #include "libs/clock/clock.h"
+#include "libs/logging/logger.h"
 #include "libs/page_token/page_token.h"
 #include "libs/postgres/client.h"
 #include "libs/random/random.h"
@@ -40,6 +41,7 @@ class RecommendationEngine {
     random::Random& random;
     page_token::PageTokens page_tokens;
     AdvisorOptions advisor;
+    logging::Logger logger;
     std::function<void()> wake;  // there is a change to make
   };
   explicit RecommendationEngine(Deps deps) : deps_(std::move(deps)) {}
@@ -58,8 +60,8 @@ class RecommendationEngine {
 
  private:
   template <class T>
-  Async<absl::StatusOr<T>> WithStore(
-      absl::Duration time_left, std::function<absl::StatusOr<T>(RecommendationStore&)> use);
+  Async<absl::StatusOr<T>> WithStore(absl::Duration time_left,
+                                     std::function<absl::StatusOr<T>(RecommendationStore&)> use);
 
   Deps deps_;
 };

@@ -81,7 +81,7 @@ absl::StatusOr<std::unique_ptr<RecommendationPart>> RecommendationPart::Make(
   ChangeRunner& runner = *out->runner_;
   out->engine_ = std::make_unique<RecommendationEngine>(RecommendationEngine::Deps{
       *out->reader_, *out->writer_, context.clock, context.random, *std::move(page_tokens),
-      changes.advisor, [&runner] { runner.Wake(); }});
+      changes.advisor, context.logger, [&runner] { runner.Wake(); }});
   out->metrics_ = context.metrics.AddCollector([&runner](metrics::Samples& samples) {
     const ChangeFigures figures = runner.figures();
     samples.Add(kChanges, static_cast<double>(figures.kept_count), {"kept"});

@@ -26,7 +26,8 @@ constexpr char kBody[] = "r.body::text";
 constexpr char kBodyWithoutPlans[] =
     "CASE WHEN r.body #> '{evidence,queries}' IS NULL THEN r.body ELSE "
     "jsonb_set(r.body, '{evidence,queries}', (SELECT coalesce(jsonb_agg(q - 'planBeforeJson' - "
-    "'planAfterJson'), '[]') FROM jsonb_array_elements(r.body #> '{evidence,queries}') q)) END::text";
+    "'planAfterJson'), '[]') FROM jsonb_array_elements(r.body #> '{evidence,queries}') q)) "
+    "END::text";
 
 std::string Seconds(absl::Time time) {
   return absl::StrFormat("%.6f", absl::ToDoubleSeconds(time - absl::UnixEpoch()));
@@ -131,8 +132,8 @@ absl::StatusOr<std::vector<Recommendation>> RecommendationStore::Propose(
       "DELETE FROM slipstream.recommendations r WHERE r.status = 1 AND r.updated_at < "
       "to_timestamp($1) AND NOT r.recommendation_id = ANY ($2::uuid[]) AND ($3 = '' OR "
       "r.table_name IN (SELECT jsonb_array_elements_text($4::jsonb)))",
-      {Seconds(now), absl::StrCat("{", absl::StrJoin(ids, ","), "}"),
-       tables.empty() ? "" : "some", [&] {
+      {Seconds(now), absl::StrCat("{", absl::StrJoin(ids, ","), "}"), tables.empty() ? "" : "some",
+       [&] {
          v1::OptimizeRequest request;  // JSON of a list of texts, escaped by protobuf
          for (const auto& table : tables) {
            request.add_tables(table);
@@ -169,8 +170,8 @@ std::string RecommendationStore::ListSql(bool by_status, bool by_kind, bool afte
   if (by_kind) absl::StrAppend(&sql, " AND r.kind = $", next++, "::smallint");
   if (by_status) absl::StrAppend(&sql, " AND r.status = $", next++, "::smallint");
   if (after) {
-    absl::StrAppend(&sql, " AND (r.gain, r.recommendation_id) < ($", next,
-                    "::double precision, $", next + 1, "::uuid)");
+    absl::StrAppend(&sql, " AND (r.gain, r.recommendation_id) < ($", next, "::double precision, $",
+                    next + 1, "::uuid)");
   }
   return absl::StrCat(sql, " ORDER BY r.gain DESC, r.recommendation_id DESC LIMIT $1::int");
 }
@@ -270,16 +271,16 @@ namespace {
 
 std::pair<std::string, Parameters> SaveStatement(const Change& change, bool finished,
                                                  absl::Time now) {
-  return {absl::StrCat(
-              "UPDATE slipstream.changes SET step = $2, attempts_count = $3, measured_before = $4, "
-              "measured_from = $5, error = $6, due_at = to_timestamp($7), "
-              "updated_at = to_timestamp($8)",
-              finished ? ", finished_at = to_timestamp($8)" : "",
-              " WHERE change_id = $1::uuid AND finished_at IS NULL AND step = $9 RETURNING 1"),
-          {change.change_id, StepName(change.step), absl::StrCat(change.attempts_count),
-           OrNull(change.measured_before), OrNull(change.measured_from),
-           change.error.substr(0, 1000), Seconds(change.due_at), Seconds(now),
-           StepName(change.recorded_step)}};
+  return {
+      absl::StrCat(
+          "UPDATE slipstream.changes SET step = $2, attempts_count = $3, measured_before = $4, "
+          "measured_from = $5, error = $6, due_at = to_timestamp($7), "
+          "updated_at = to_timestamp($8)",
+          finished ? ", finished_at = to_timestamp($8)" : "",
+          " WHERE change_id = $1::uuid AND finished_at IS NULL AND step = $9 RETURNING 1"),
+      {change.change_id, StepName(change.step), absl::StrCat(change.attempts_count),
+       OrNull(change.measured_before), OrNull(change.measured_from), change.error.substr(0, 1000),
+       Seconds(change.due_at), Seconds(now), StepName(change.recorded_step)}};
 }
 
 }  // namespace

@@ -107,8 +107,9 @@ class RecommendationStore {
   absl::StatusOr<AutomaticFigures> Automatic(absl::Time since);
 
  private:
-  absl::Status InTransaction(const std::vector<std::pair<
-                                 std::string, std::vector<std::optional<std::string>>>>& statements);
+  absl::Status InTransaction(
+      const std::vector<std::pair<std::string, std::vector<std::optional<std::string>>>>&
+          statements);
 
   postgres::Connection& connection_;
   const clock::Clock& clock_;

@@ -24,8 +24,8 @@ class RecommendationStoreTest : public testing::Test {
   }
   static void TearDownTestSuite() { delete server_; }
   void SetUp() override {
-    auto connection = postgres::Connection::Open(
-        {.url = server_->url(), .statement_timeout = absl::Minutes(2)});
+    auto connection =
+        postgres::Connection::Open({.url = server_->url(), .statement_timeout = absl::Minutes(2)});
     ASSERT_TRUE(connection.ok()) << connection.status();
     connection_ = *std::move(connection);
     Run("DROP SCHEMA IF EXISTS slipstream CASCADE");
@@ -37,7 +37,8 @@ class RecommendationStoreTest : public testing::Test {
     EXPECT_TRUE(rows.ok()) << sql << ": " << rows.status();
     return rows.ok() ? *rows : postgres::Rows();
   }
-  static Proposal Make(const std::string& name, double gain, const std::string& table = "public.t") {
+  static Proposal Make(const std::string& name, double gain,
+                       const std::string& table = "public.t") {
     Proposal out;
     out.object = "public." + name;
     out.index_schema = "public";
@@ -64,8 +65,10 @@ TEST_F(RecommendationStoreTest, MigrationsRunOnceAndExpandLater) {
   ASSERT_TRUE(EnsureOwnTables(*connection_).ok());
   EXPECT_EQ(Run("SELECT 1 FROM slipstream.migrations").size(), OwnMigrations().size());
   auto more = OwnMigrations();
-  more.push_back({3, "a column", {"ALTER TABLE slipstream.changes ADD COLUMN later int",
-                                  "CREATE TABLE slipstream.broken (a nonsense)"}});
+  more.push_back({3,
+                  "a column",
+                  {"ALTER TABLE slipstream.changes ADD COLUMN later int",
+                   "CREATE TABLE slipstream.broken (a nonsense)"}});
   const absl::Status refused = postgres::Migrate(*connection_, "slipstream", more);
   EXPECT_EQ(status::Reason(refused), postgres::kMigrationRefused) << refused;
   EXPECT_TRUE(Run("SELECT 1 FROM pg_attribute WHERE attname = 'later'").empty())
@@ -180,8 +183,8 @@ TEST_F(RecommendationStoreTest, AMillionRowsAreNeverReadFromEndToEnd) {
   // Everything that the store asks, as the server plans it: auto_explain would need a restart, so
   // the counters of sequential scans tell.
   Run("SELECT pg_stat_reset()");
-  const std::string id = Run("SELECT recommendation_id FROM slipstream.recommendations LIMIT 1")[0][0]
-                             .value_or("");
+  const std::string id =
+      Run("SELECT recommendation_id FROM slipstream.recommendations LIMIT 1")[0][0].value_or("");
   Run("SELECT pg_stat_force_next_flush()");
   Run("SELECT pg_stat_reset()");
   for (const bool by_status : {false, true}) {
@@ -204,18 +207,19 @@ TEST_F(RecommendationStoreTest, AMillionRowsAreNeverReadFromEndToEnd) {
   ASSERT_TRUE(store_->DeleteOld().ok());
   auto proposed = store_->Propose({Make("a", 5)}, {});
   ASSERT_TRUE(proposed.ok()) << proposed.status();
-  ASSERT_TRUE(store_->BeginChange((*proposed)[0].recommendation_id(), Recommendation::PROPOSED,
-                                  Recommendation::APPLYING, Step::kBuild, false, "x", 1)
+  ASSERT_TRUE(store_
+                  ->BeginChange((*proposed)[0].recommendation_id(), Recommendation::PROPOSED,
+                                Recommendation::APPLYING, Step::kBuild, false, "x", 1)
                   .ok());
   Run("SELECT pg_stat_force_next_flush()");
-  const auto scans = Run(
-      "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'slipstream' "
-      "AND relname IN ('recommendations', 'changes') AND seq_scan > 0");
+  const auto scans =
+      Run("SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = 'slipstream' "
+          "AND relname IN ('recommendations', 'changes') AND seq_scan > 0");
   EXPECT_TRUE(scans.empty()) << scans[0][0].value_or("") << " " << scans[0][1].value_or("");
   // And by the plan itself, of the query that people wait for.
-  const auto plan = Run(absl::StrCat(
-      "PREPARE l AS ", RecommendationStore::ListSql(true, true, true), ";",
-      "EXPLAIN EXECUTE l (21, 1, 6, 50.0, '", id, "')"));
+  const auto plan =
+      Run(absl::StrCat("PREPARE l AS ", RecommendationStore::ListSql(true, true, true), ";",
+                       "EXPLAIN EXECUTE l (21, 1, 6, 50.0, '", id, "')"));
   for (const auto& row : plan) {
     EXPECT_FALSE(absl::StrContains(row[0].value_or(""), "Seq Scan on recommendations"));
   }

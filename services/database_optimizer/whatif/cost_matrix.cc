@@ -89,8 +89,7 @@ absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
     const bool used = std::any_of(first->indexes.begin(), first->indexes.end(),
                                   [&](const auto& name) { return absl::StrContains(name, mark); });
     if (!used && statement.planned.samples.size() > 1) {
-      auto last =
-          what_if_.ExplainSample(statement.planned, statement.planned.samples.size() - 1);
+      auto last = what_if_.ExplainSample(statement.planned, statement.planned.samples.size() - 1);
       if (!last.ok()) return last.status();
       if (std::none_of(last->indexes.begin(), last->indexes.end(),
                        [&](const auto& name) { return absl::StrContains(name, mark); })) {
@@ -224,10 +223,9 @@ double WriteCostMs(const IndexDefinition& index, const Catalog& catalog,
   if (place < 0) return 0;
   const TableInfo& table = catalog.table(place);
   // Without any update so far, half are taken to be HOT.
-  const double hot_share = table.updates_count > 0
-                               ? static_cast<double>(table.hot_updates_count) /
-                                     static_cast<double>(table.updates_count)
-                               : 0.5;
+  const double hot_share = table.updates_count > 0 ? static_cast<double>(table.hot_updates_count) /
+                                                         static_cast<double>(table.updates_count)
+                                                   : 0.5;
   std::set<std::string> columns(index.include.begin(), index.include.end());
   for (const auto& key : index.keys) columns.insert(key.column);
   double entries = 0;

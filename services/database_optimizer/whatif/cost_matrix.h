@@ -31,7 +31,7 @@ struct ExaminedStatement {
 };
 
 struct CostMatrix {
-  SelectionProblem problem;  // a query per statement, in their order
+  SelectionProblem problem;                 // a query per statement, in their order
   std::vector<IndexDefinition> candidates;  // those that help some statement
   int64_t explains_count = 0;
   bool cut_short = false;  // the time was over before all candidates were tried
@@ -62,8 +62,8 @@ class CostMatrixBuilder {
   std::vector<std::vector<std::pair<double, int>>> singles_;  // per statement: cost, candidate
 };
 
-// The size of an index on disk, in bytes. HypoPG's `estimate` has an entry a row; PostgreSQL (13 and
-// later) keeps equal keys once with a list of their rows, which is up to five times smaller.
+// The size of an index on disk, in bytes. HypoPG's `estimate` has an entry a row; PostgreSQL (13
+// and later) keeps equal keys once with a list of their rows, which is up to five times smaller.
 int64_t SizeOnDisk(const IndexDefinition& index, const Catalog& catalog, int64_t estimate);
 
 // What keeping an index up to date costs the workload's writes, in milliseconds: rows inserted, and

@@ -79,9 +79,8 @@ class HealthChecker {
   }
 
   void ProposeDrop(Kind kind, const TableInfo& table, const IndexInfo& index, std::string reason) {
-    Proposal& proposal =
-        Propose(kind, absl::StrCat(table.schema, ".", table.name),
-                absl::StrCat(index.schema, ".", index.name), std::move(reason));
+    Proposal& proposal = Propose(kind, absl::StrCat(table.schema, ".", table.name),
+                                 absl::StrCat(index.schema, ".", index.name), std::move(reason));
     proposal.index_schema = index.schema;
     proposal.index_name = index.name;
     auto& r = proposal.recommendation;
@@ -129,8 +128,8 @@ class HealthChecker {
       if (index.unique || index.of_constraint || index.used_by_replica_identity) continue;
       if (const IndexInfo* other = CoveredBy(table, i)) {
         ProposeDrop(v1::Recommendation::DROP_DUPLICATE_INDEX, table, index,
-                    absl::StrCat("The index ", other->name, " does all that it does: ",
-                                 other->definition.substr(0, 600)));
+                    absl::StrCat("The index ", other->name,
+                                 " does all that it does: ", other->definition.substr(0, 600)));
       } else if (index.scans_count == 0 && index.size_bytes >= kLeastUnusedBytes &&
                  reads != reads_.end() && reads->second >= kLeastTableReadsCount) {
         ProposeDrop(v1::Recommendation::DROP_UNUSED_INDEX, table, index,
@@ -156,7 +155,8 @@ class HealthChecker {
 
   void CheckAnalyze(const TableInfo& table) {
     const auto changes = table.changes_since_analyze_count;
-    const bool never = !table.ever_analyzed && table.inserts_count + changes >= kLeastStaleRowsCount;
+    const bool never =
+        !table.ever_analyzed && table.inserts_count + changes >= kLeastStaleRowsCount;
     const bool stale = changes >= kLeastStaleRowsCount &&
                        static_cast<double>(changes) > kStaleShare * table.rows_count;
     if (table.partitioned || (!never && !stale)) return;
@@ -200,8 +200,8 @@ class HealthChecker {
       absl::Status status = CheckPair(table, a, b, calls);
       if (absl::IsUnavailable(status)) return status;
       if (!status.ok()) {
-        advice_.gaps.push_back(absl::StrCat("columns of ", table.name, " could not be sampled: ",
-                                            status.message().substr(0, 200)));
+        advice_.gaps.push_back(absl::StrCat(
+            "columns of ", table.name, " could not be sampled: ", status.message().substr(0, 200)));
       }
     }
     return absl::OkStatus();
@@ -277,8 +277,9 @@ class HealthChecker {
     if (rows->empty()) return absl::OkStatus();
     const auto& row = rows->front();
     if (TextAt(row, 0) != "on") {
-      ProposeSetting("autovacuum", "on",
-                     "Autovacuum is off: dead rows and old statistics stay until somebody vacuums.");
+      ProposeSetting(
+          "autovacuum", "on",
+          "Autovacuum is off: dead rows and old statistics stay until somebody vacuums.");
     }
     if (TextAt(row, 1) != "on") {
       ProposeSetting("track_io_timing", "on",
@@ -296,16 +297,18 @@ class HealthChecker {
                                      100 * hit / (hit + read)));
     }
     if (const int64_t files = IntAt(row, 7); files > 100) {
-      ProposeSetting("work_mem", absl::StrCat(IntAt(row, 3) * 2 / 1024, "kB"),
-                     absl::StrCat("Sorts and hashes wrote ", files, " temporary files with ",
-                                  IntAt(row, 6), " bytes; each operation of each session may take "
-                                                 "that much."));
+      ProposeSetting(
+          "work_mem", absl::StrCat(IntAt(row, 3) * 2 / 1024, "kB"),
+          absl::StrCat("Sorts and hashes wrote ", files, " temporary files with ", IntAt(row, 6),
+                       " bytes; each operation of each session may take "
+                       "that much."));
     }
     const int64_t requested = IntAt(row, 8);
     if (requested > 10 && requested > IntAt(row, 9)) {
       ProposeSetting("max_wal_size", absl::StrCat(IntAt(row, 10) * 2 / (1024 * 1024), "MB"),
-                     absl::StrCat(requested, " checkpoints came because the log was full, more than "
-                                             "those that came in time."));
+                     absl::StrCat(requested,
+                                  " checkpoints came because the log was full, more than "
+                                  "those that came in time."));
     }
     return absl::OkStatus();
   }

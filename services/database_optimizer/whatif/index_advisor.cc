@@ -84,9 +84,8 @@ class IndexAdvisor {
   bool Wanted(const StatementShape& shape) const {
     if (wanted_.empty()) return true;
     return wanted_.count(shape.written_table) > 0 ||
-           std::any_of(shape.relations.begin(), shape.relations.end(), [&](const Relation& r) {
-             return wanted_.count(r.table) > 0;
-           });
+           std::any_of(shape.relations.begin(), shape.relations.end(),
+                       [&](const Relation& r) { return wanted_.count(r.table) > 0; });
   }
 
   absl::Status Examine(const Workload& workload, WhatIf& what_if) {
@@ -113,8 +112,7 @@ class IndexAdvisor {
     for (auto& statement : out_.statements) {
       if (statement.shape.relations.empty()) continue;  // INSERT ... VALUES: only written
       absl::Status status = MakePlans(what_if, statement);
-      if (status::Reason(status) == kStatementUnplannable ||
-          absl::IsFailedPrecondition(status)) {
+      if (status::Reason(status) == kStatementUnplannable || absl::IsFailedPrecondition(status)) {
         ++unplannable_count;
         statement.plans.clear();
       } else if (!status.ok()) {
@@ -138,8 +136,7 @@ class IndexAdvisor {
     std::vector<std::string> samples;
     const int count = statement.shape.parameters.empty() ? 1 : kSamplesCount;
     for (int i = 0; i < count; ++i) {
-      samples.push_back(
-          FillIn(statement.source.sql, statement.shape, out_.catalog, i, count));
+      samples.push_back(FillIn(statement.source.sql, statement.shape, out_.catalog, i, count));
     }
     auto planned = what_if.MakePlannable(samples, statement.source.sql);
     if (!planned.ok()) return planned.status();
@@ -192,8 +189,9 @@ class IndexAdvisor {
       matrix_.problem.write_costs[i] = WriteCostMs(matrix_.candidates[i], out_.catalog, writers_);
     }
     if (matrix_.cut_short) {
-      out_.gaps.push_back("the time was over before all candidates were tried: give the call a "
-                          "longer deadline, or name tables");
+      out_.gaps.push_back(
+          "the time was over before all candidates were tried: give the call a "
+          "longer deadline, or name tables");
     }
     const int64_t budget = options_.budget_bytes.value_or(out_.database_bytes / 10);
     auto selection = SelectIndexes(matrix_.problem, budget);
@@ -240,9 +238,8 @@ class IndexAdvisor {
   void DropSmallGains() {
     const double least = TotalMs() * options_.min_gain_percent / 100;
     while (!chosen_.empty()) {
-      const auto worst = std::min_element(chosen_.begin(), chosen_.end(), [&](int a, int b) {
-        return GainOf(a) < GainOf(b);
-      });
+      const auto worst = std::min_element(chosen_.begin(), chosen_.end(),
+                                          [&](int a, int b) { return GainOf(a) < GainOf(b); });
       if (GainOf(*worst) >= least) return;
       chosen_.erase(worst);
     }
@@ -316,9 +313,8 @@ class IndexAdvisor {
       const auto& members = matrix_.problem.combinations[used[q]];
       if (std::count(members.begin(), members.end(), candidate) > 0) queries.push_back(q);
     }
-    std::sort(queries.begin(), queries.end(), [&](size_t a, size_t b) {
-      return SavedMs(a, used[a]) > SavedMs(b, used[b]);
-    });
+    std::sort(queries.begin(), queries.end(),
+              [&](size_t a, size_t b) { return SavedMs(a, used[a]) > SavedMs(b, used[b]); });
     if (absl::Status status = AddQueries(what_if, queries, used, *evidence); !status.ok()) {
       return status;
     }

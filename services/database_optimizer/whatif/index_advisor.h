@@ -36,13 +36,13 @@ struct AdvisorOptions {
 // A recommendation before it is stored: it has no id and no times yet.
 struct Proposal {
   v1::Recommendation recommendation;
-  std::string object;    // what it is about; one proposal per kind and object
-  double gain_percent = 0;  // of the workload's time
+  std::string object;                    // what it is about; one proposal per kind and object
+  double gain_percent = 0;               // of the workload's time
   std::string index_schema, index_name;  // of the index that is made or dropped; else empty
 };
 
 struct Advice {
-  std::vector<Proposal> proposals;  // the greatest gain first
+  std::vector<Proposal> proposals;         // the greatest gain first
   double cost_before = 0, cost_after = 0;  // of the workload, in the planner's units
   v1::Examined examined;
   std::vector<std::string> gaps;  // what could not be examined, and why

@@ -85,7 +85,8 @@ TEST_F(IndexAdvisorTest, OneStatementGetsItsIndexWithEvidence) {
   const auto& r = proposal.recommendation;
   EXPECT_EQ(r.kind(), v1::Recommendation::CREATE_INDEX);
   EXPECT_EQ(r.table(), "public.orders");
-  EXPECT_THAT(r.apply_statements(0), HasSubstr("CREATE INDEX CONCURRENTLY \"slipstream_ix_orders_"));
+  EXPECT_THAT(r.apply_statements(0),
+              HasSubstr("CREATE INDEX CONCURRENTLY \"slipstream_ix_orders_"));
   EXPECT_THAT(r.apply_statements(0), HasSubstr("(\"customer_id\""));
   EXPECT_GT(proposal.gain_percent, 50);
   EXPECT_LT(r.evidence().cost_after(), r.evidence().cost_before() / 10);
@@ -153,8 +154,7 @@ TEST_F(IndexAdvisorTest, SizesAreThoseOnDisk) {
     ASSERT_TRUE(what_if.ok());
     auto hypothetical = what_if->Add(index);
     ASSERT_TRUE(hypothetical.ok());
-    const auto estimate =
-        static_cast<double>(SizeOnDisk(index, *read, hypothetical->size_bytes));
+    const auto estimate = static_cast<double>(SizeOnDisk(index, *read, hypothetical->size_bytes));
     Run(absl::StrCat("CREATE INDEX sized ON orders (", column, ")"));
     const auto rows = connection_->Query("SELECT pg_relation_size('sized')");
     const double real = std::stod((*rows)[0][0].value_or("0"));

@@ -55,7 +55,11 @@ class Sampler {
  public:
   Sampler(const std::string& sql, const StatementShape& shape, const Catalog& catalog, int sample,
           int samples_count)
-      : sql_(sql), shape_(shape), catalog_(catalog), sample_(sample), samples_count_(samples_count) {}
+      : sql_(sql),
+        shape_(shape),
+        catalog_(catalog),
+        sample_(sample),
+        samples_count_(samples_count) {}
 
   std::string Fill() const {
     std::string out;
@@ -91,17 +95,22 @@ class Sampler {
   std::string ValueOf(size_t i, size_t end) const {
     const Parameter& parameter = shape_.parameters[i];
     switch (parameter.kind) {
-      case Parameter::Kind::kColumn: return ColumnValue(i);
+      case Parameter::Kind::kColumn:
+        return ColumnValue(i);
       case Parameter::Kind::kPattern: {
         const ColumnInfo* column = ColumnOf(parameter);
         const std::string value = column == nullptr ? "" : OfRow(*column, PointOf(parameter));
         // In the middle: a beginning could use an index that the true pattern cannot.
         return QuoteValue(absl::StrCat("%", value.substr(0, kPatternBytes), "%"));
       }
-      case Parameter::Kind::kLimit: return "10";
-      case Parameter::Kind::kTyped: return QuoteValue(TypedValue(parameter.type, end));
-      case Parameter::Kind::kNumber: return parameter.in_arithmetic ? "0.01" : "1";
-      case Parameter::Kind::kOther: break;
+      case Parameter::Kind::kLimit:
+        return "10";
+      case Parameter::Kind::kTyped:
+        return QuoteValue(TypedValue(parameter.type, end));
+      case Parameter::Kind::kNumber:
+        return parameter.in_arithmetic ? "0.01" : "1";
+      case Parameter::Kind::kOther:
+        break;
     }
     return "'1'";
   }
@@ -127,11 +136,10 @@ class Sampler {
       const double width = kRangeWidths[sample_ % 3];
       const double low = point * (1 - width);
       // `column < $2 + interval $3` beside `column >= $1` mostly has the same value twice.
-      const bool begins_again = i + 1 < shape_.parameters.size() &&
-                                shape_.parameters[i + 1].type == "interval";
-      value = Quantile(*column, parameter.end == Parameter::End::kLow || begins_again
-                                    ? low
-                                    : low + width);
+      const bool begins_again =
+          i + 1 < shape_.parameters.size() && shape_.parameters[i + 1].type == "interval";
+      value = Quantile(*column,
+                       parameter.end == Parameter::End::kLow || begins_again ? low : low + width);
     }
     if (value.empty()) value = TypedValue(column->type, sql_.size());
     return QuoteValue(value);
@@ -140,8 +148,8 @@ class Sampler {
   std::string TypedValue(const std::string& type, size_t end) const {
     if (type == "field") return "year";
     if (type == "interval") {
-      const std::string rest = absl::AsciiStrToLower(
-          absl::StripLeadingAsciiWhitespace(absl::string_view(sql_).substr(std::min(end, sql_.size()), 12)));
+      const std::string rest = absl::AsciiStrToLower(absl::StripLeadingAsciiWhitespace(
+          absl::string_view(sql_).substr(std::min(end, sql_.size()), 12)));
       if (absl::StartsWith(rest, "year")) return "1";
       if (absl::StartsWith(rest, "month")) return "3";
       if (absl::StartsWith(rest, "day")) return "90";

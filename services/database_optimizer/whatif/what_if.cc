@@ -59,9 +59,8 @@ absl::Status WhatIf::Reset() {
 
 absl::StatusOr<HypotheticalIndex> WhatIf::Add(const IndexDefinition& definition) {
   auto rows = connection_->Query(
-      absl::StrCat("SELECT i.indexrelid, ", schema_,
-                   ".hypopg_relation_size(i.indexrelid) FROM ", schema_,
-                   ".hypopg_create_index($1) i"),
+      absl::StrCat("SELECT i.indexrelid, ", schema_, ".hypopg_relation_size(i.indexrelid) FROM ",
+                   schema_, ".hypopg_create_index($1) i"),
       {definition.HypotheticalSql()});
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::InternalError("HypoPG made no index");
@@ -116,16 +115,13 @@ absl::StatusOr<Plan> WhatIf::ExplainSample(const PlannedStatement& statement, si
   if (!statement.samples.empty()) return ExplainText(statement.samples[sample]);
   // Prepared anew each time: a generic plan that is kept would not see a new hypothetical index.
   // The values do not matter to it (PostgreSQL 16 would have EXPLAIN (GENERIC_PLAN)).
-  auto prepared = connection_->Query(
-      absl::StrCat("SET plan_cache_mode = force_generic_plan; PREPARE ", kPrepared, " AS ",
-                   statement.generic));
+  auto prepared = connection_->Query(absl::StrCat(
+      "SET plan_cache_mode = force_generic_plan; PREPARE ", kPrepared, " AS ", statement.generic));
   if (!prepared.ok()) return prepared.status();
   const std::vector<std::string> nulls(statement.parameters_count, "NULL");
-  const std::string list =
-      nulls.empty() ? "" : absl::StrCat(" (", absl::StrJoin(nulls, ", "), ")");
+  const std::string list = nulls.empty() ? "" : absl::StrCat(" (", absl::StrJoin(nulls, ", "), ")");
   auto plan = ExplainText(absl::StrCat("EXECUTE ", kPrepared, list));
-  auto gone =
-      connection_->Query(absl::StrCat("DEALLOCATE ", kPrepared, "; RESET plan_cache_mode"));
+  auto gone = connection_->Query(absl::StrCat("DEALLOCATE ", kPrepared, "; RESET plan_cache_mode"));
   if (!gone.ok()) return gone.status();
   return plan;
 }

@@ -28,9 +28,9 @@ struct HypotheticalIndex {
 };
 
 struct Plan {
-  double cost = 0;                 // in the planner's units
-  std::string text;                // EXPLAIN (FORMAT JSON)
-  std::set<std::string> indexes;   // names of those it uses
+  double cost = 0;                // in the planner's units
+  std::string text;               // EXPLAIN (FORMAT JSON)
+  std::set<std::string> indexes;  // names of those it uses
 };
 
 // A statement that can be planned, by sampled values or, where those do not fit, generically.

@@ -39,9 +39,10 @@ absl::StatusOr<Workload> ReadWorkload(postgres::Connection& connection, int max_
 struct StatementCounters {
   double calls_count = 0;
   double total_ms = 0;
-  double squares_ms2 = 0;  // sum of the squares of the runs' times
+  double squares_ms2 = 0;   // sum of the squares of the runs' times
   double blocks_count = 0;  // shared ones, found or read
-  double wal_records_count = 0;  // of the log; whole pages that it carries after a checkpoint do not count
+  double wal_records_count =
+      0;  // of the log; whole pages that it carries after a checkpoint do not count
 };
 
 struct CountersReading {
