@@ -44,6 +44,11 @@ bool Passing(const absl::Status& status) {
          sqlstate == "40001";
 }
 
+// duplicate_object
+bool IsThere(const absl::Status& status) {
+  return status::Metadata(status, "sqlstate").value_or("") == "42710";
+}
+
 absl::Duration Backoff(int attempts_count) {
   absl::Duration out = kFirstBackoff;
   for (int i = 1; i < attempts_count && out < kMaxBackoff; ++i) out *= 2;
@@ -101,7 +106,7 @@ absl::Status ChangeRunner::Build(Change& change, StoredRecommendation& stored) {
     if (absl::IsUnavailable(measured.status())) return measured.status();
     if (measured.ok()) change.measured_before = *std::move(measured);
   }
-  if (change.attempts_count >= kMaxAttemptsCount) {
+  if (change.attempts_count >= kMaxAttemptsCount && !IsDrop(kind)) {
     change.step = Step::kClean;
     if (change.error.empty()) change.error = "interrupted too often";
     RecommendationStore store(*control_, deps_.clock, deps_.random);
@@ -121,8 +126,7 @@ absl::Status ChangeRunner::RunStatements(const Change& change, const StoredRecom
   for (const auto& sql : stored.recommendation.apply_statements()) {
     absl::Status status = guarded_.Run(sql, options_.build_timeout);
     // An attempt before this one had made it: statistics have no IF NOT EXISTS to rely on.
-    const bool there =
-        status::Metadata(status, "sqlstate").value_or("") == "42710" && change.attempts_count > 1;
+    const bool there = IsThere(status) && change.attempts_count > 1;
     if (!status.ok() && !there) return status;
   }
   return absl::OkStatus();
@@ -141,7 +145,14 @@ absl::Status ChangeRunner::AfterBuild(Change& change, StoredRecommendation& stor
   if (absl::IsUnavailable(built)) return built;
   change.error = std::string(built.message());
   RecommendationStore store(*control_, deps_.clock, deps_.random);
-  if (!Passing(built)) {
+  const auto kind = stored.recommendation.kind();
+  // A drop that was begun may have left the index invalid, so it is ended, however long that takes.
+  const bool again = Passing(built) || (IsDrop(kind) && absl::IsDeadlineExceeded(built));
+  // What has the name of the statistics is not ours to clean up.
+  if (kind == Recommendation::CREATE_STATISTICS && IsThere(built)) {
+    return Finish(change, stored, Recommendation::FAILED);
+  }
+  if (!again) {
     change.step = Step::kClean;
     if (absl::IsDeadlineExceeded(built)) {
       change.error =
@@ -182,6 +193,9 @@ absl::Status ChangeRunner::DropIfOurs(const StoredRecommendation& stored, bool e
 
 absl::Status ChangeRunner::Clean(Change& change, StoredRecommendation& stored) {
   absl::Status status = DropIfOurs(stored, false);
+  if (stored.recommendation.kind() == Recommendation::CREATE_STATISTICS) {
+    status = guarded_.Run(stored.recommendation.revert_statements(0), kDropTimeout);
+  }
   if (absl::IsUnavailable(status)) return status;
   if (!status.ok() && status::Reason(status) != "INDEX_NOT_OURS") {
     RecommendationStore store(*control_, deps_.clock, deps_.random);
