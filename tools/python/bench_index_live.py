@@ -107,7 +107,7 @@ def index_live(options: Options) -> Report:
             budget = sum(one["bytes"] for one in reference)
             _drop_all(cluster)
             _round(cluster, statements)  # the workload that the advisor reads
-            with Suite(folder, settings={"database_optimizer": ["advisor { verify_ms: 100 min_gain_percent: 0.1 }"]},
+            with Suite(folder, settings={"database_optimizer": ["advisor { verify_ms: 100 min_gain_percent: 0 }"]},
                        environment={"SLIPSTREAM_DATABASE_OPTIMIZER_POSTGRES_URL": cluster.url}) as suite:
                 applied = _apply(cluster, suite, budget)
             cluster.sql("VACUUM ANALYZE")

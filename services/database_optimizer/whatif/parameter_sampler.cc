@@ -15,6 +15,8 @@ namespace slipstream::database_optimizer {
 namespace {
 
 constexpr double kRangeWidths[] = {0.03, 0.1, 0.3};  // share of the rows between the two ends
+constexpr const char* kDays[] = {"7", "30", "90"};
+constexpr const char* kMonths[] = {"1", "1", "3"};
 constexpr size_t kPatternBytes = 4;
 
 // The value below which a share `at` of the rows lies.
@@ -49,6 +51,15 @@ std::string OfRow(const ColumnInfo& column, double at) {
   }
   if (column.histogram_bounds.empty()) return count > 0 ? column.common_values[0] : "";
   return Quantile(column, passed < 1 ? (at - passed) / (1 - passed) : 0.5);
+}
+
+// One of the values, each as likely, however many rows have it: who looks for something often
+// looks for what is rare.
+std::string OfValues(const ColumnInfo& column, double at) {
+  const auto& common = column.common_values;
+  if (common.empty() || !column.histogram_bounds.empty()) return OfRow(column, at);
+  return common[std::min(common.size() - 1,
+                         static_cast<size_t>(at * static_cast<double>(common.size())))];
 }
 
 class Sampler {
@@ -129,7 +140,12 @@ class Sampler {
     const double point = PointOf(parameter);
     std::string value;
     if (parameter.end == Parameter::End::kNone) {
-      value = OfRow(*column, point);
+      // As the rows have them; each value alike; and the rarest of those that are common.
+      value = sample_ % 3 == 0   ? OfRow(*column, point)
+              : sample_ % 3 == 1 ? OfValues(*column, point)
+              : column->histogram_bounds.empty() && !column->common_values.empty()
+                  ? column->common_values.back()
+                  : OfRow(*column, point);
     } else if (!BothEnds(parameter)) {
       value = Quantile(*column, point);
     } else {
@@ -150,10 +166,11 @@ class Sampler {
     if (type == "interval") {
       const std::string rest = absl::AsciiStrToLower(absl::StripLeadingAsciiWhitespace(
           absl::string_view(sql_).substr(std::min(end, sql_.size()), 12)));
+      const bool month = absl::StartsWith(rest, "month");
       if (absl::StartsWith(rest, "year")) return "1";
-      if (absl::StartsWith(rest, "month")) return "3";
-      if (absl::StartsWith(rest, "day")) return "90";
-      return "90 days";
+      if (month) return kMonths[sample_ % 3];
+      if (absl::StartsWith(rest, "day")) return kDays[sample_ % 3];
+      return absl::StrCat(kDays[sample_ % 3], " days");
     }
     if (type == "bool" || type == "boolean") return "true";
     if (absl::StartsWith(type, "date") || absl::StartsWith(type, "timestamp")) return "2020-01-01";

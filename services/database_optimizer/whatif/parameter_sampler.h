@@ -14,8 +14,8 @@
 
 namespace slipstream::database_optimizer {
 
-// `sample` of `samples_count`, from 0: equal values follow the rows' own frequencies, ranges are of
-// several widths.
+// `sample` of `samples_count`, from 0: equal values follow the rows' own frequencies, are any of
+// the column's values, or are rare; ranges and intervals are of several widths.
 std::string FillIn(const std::string& sql, const StatementShape& shape, const Catalog& catalog,
                    int sample, int samples_count);
 
