@@ -102,22 +102,34 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
 // session at the same time nothing is taken: the session's end does it.
 Async<absl::Status> RedisTaskStore::TakeUnusedPermits(std::string session, std::string moves,
                                                       std::map<std::string, int64_t> limited) {
-  RedisShard& shard = *shards_[0];
-  auto permits = co_await shard.Command({"HGETALL", shard.Key("pm:" + session)});
+  auto permits = co_await PermitsOf(session);
   if (!permits.ok()) co_return permits.status();
   std::vector<std::string> args = {session, std::move(moves)};
   const size_t nothing = args.size();
-  for (size_t i = 0; i + 1 < permits->size(); i += 2) {
-    const std::string &type = (*permits)[i].text, &text = (*permits)[i + 1].text;
-    int64_t count = 0;
-    if (redis_scripts::IsPermitMark(type) || !absl::SimpleAtoi(text, &count) ||
-        count <= limited[type])
-      continue;
-    args.insert(args.end(), {type, text, absl::StrCat(count - limited[type])});
+  for (const auto& [type, count] : *permits) {
+    const int64_t unused = count - limited[type];
+    if (unused > 0) args.insert(args.end(), {type, absl::StrCat(count), absl::StrCat(unused)});
   }
   if (args.size() == nothing) co_return absl::OkStatus();
-  auto taken = co_await shard.Eval(redis_scripts::TakeBack(), std::move(args));
+  auto taken = co_await shards_[0]->Eval(redis_scripts::TakeBack(), std::move(args));
   co_return taken.status();
+}
+
+Async<absl::StatusOr<std::map<std::string, int64_t>>> RedisTaskStore::PermitsOf(
+    std::string session) {
+  RedisShard& shard = *shards_[0];
+  auto fields = co_await shard.Command({"HGETALL", shard.Key("pm:" + session)});
+  if (!fields.ok()) co_return fields.status();
+  std::map<std::string, int64_t> permits;
+  for (size_t i = 0; i + 1 < fields->size(); i += 2) {
+    const std::string& type = (*fields)[i].text;
+    int64_t count = 0;
+    if (redis_scripts::IsPermitMark(type) || !absl::SimpleAtoi((*fields)[i + 1].text, &count)) {
+      continue;
+    }
+    if (count > 0) permits.emplace(type, count);
+  }
+  co_return permits;
 }
 
 // --- what this server has leased

@@ -34,13 +34,11 @@ Async<absl::StatusOr<SweepResult>> RedisTaskStore::Sweep(absl::Time now, int max
   Sweeping sweeping{now, max_count, jitter, {}};
   for (const auto& shard : shards_) {
     absl::Status swept = co_await SweepShard(*shard, sweeping);
-    if (absl::IsUnavailable(swept)) co_return swept;
-    sweeping.result.failure.Update(swept);
+    if (!sweeping.GoesOn(swept)) co_return swept;
   }
   // After the sessions: a lost worker is no missed deadline, which would cost an attempt.
   absl::Status overdue = co_await EndOverdue(sweeping);
-  if (absl::IsUnavailable(overdue)) co_return overdue;
-  sweeping.result.failure.Update(overdue);
+  if (!sweeping.GoesOn(overdue)) co_return overdue;
   co_return std::move(sweeping.result);
 }
 
@@ -57,32 +55,25 @@ Async<absl::Status> RedisTaskStore::SweepShard(RedisShard& shard, Sweeping& swee
                              absl::StrCat(room), options_.forget_waits_for_outbox ? "1" : "0"});
   if (!due.ok()) co_return due.status();
   if (due->size() != 4) co_return UnexpectedReply("Due");
-  // One that can't be done must not keep time from all others: it is told at the end. Without Redis
-  // none can.
-  const auto goes_on = [&](const absl::Status& status) {
-    if (absl::IsUnavailable(status)) return false;
-    sweeping.result.failure.Update(status);
-    return true;
-  };
   for (const redis::Value& session : (*due)[0].elements) {
     absl::Status ended = co_await EndSession(shard, session, sweeping);
-    if (!goes_on(ended)) co_return ended;
+    if (!sweeping.GoesOn(ended)) co_return ended;
   }
   for (const redis::Value& id : (*due)[1].elements) {
     if (sweeping.done_count() >= sweeping.max_count) break;
     absl::Status run = co_await RunTimer(shard, id.text, sweeping);
-    if (!goes_on(run)) co_return run;
+    if (!sweeping.GoesOn(run)) co_return run;
   }
   for (const redis::Value& flow : (*due)[2].elements) {
     auto more = co_await shard.TellDependents(flow[0].text, kMaxToldCount, sweeping.now,
                                               sweeping.result.changed);
-    if (!goes_on(more.status())) co_return more.status();
+    if (!sweeping.GoesOn(more.status())) co_return more.status();
     // Those that were told may have dependents of their own.
     if (more.ok()) sweeping.result.more = true;
   }
   if ((*due)[3].size() == 2) {
     absl::Status forgotten = co_await ForgetBucket(shard, (*due)[3], sweeping);
-    if (!goes_on(forgotten)) co_return forgotten;
+    if (!sweeping.GoesOn(forgotten)) co_return forgotten;
   }
   if (sweeping.done_count() >= sweeping.max_count) sweeping.result.more = true;
   co_return co_await BoundOutbox(shard);
@@ -125,16 +116,11 @@ Async<absl::Status> RedisTaskStore::EndSession(RedisShard& shard, const redis::V
   }
   if (&shard == shards_[0].get()) {
     // Permits that a crash kept from being given back.
-    auto permits = co_await shard.Command({"HGETALL", shard.Key("pm:" + session)});
+    auto permits = co_await PermitsOf(session);
     if (!permits.ok()) co_return permits.status();
     std::vector<std::string> args;
-    for (size_t i = 0; i + 1 < permits->size(); i += 2) {
-      int64_t count = 0;
-      if (redis_scripts::IsPermitMark((*permits)[i].text) ||
-          !absl::SimpleAtoi((*permits)[i + 1].text, &count) || count <= 0) {
-        continue;
-      }
-      args.insert(args.end(), {(*permits)[i].text, absl::StrCat(-count), "0", "0"});
+    for (const auto& [type, count] : *permits) {
+      args.insert(args.end(), {type, absl::StrCat(-count), "0", "0"});
     }
     if (!args.empty()) {
       auto back = co_await Permits(session, sweeping.now, "", std::move(args));

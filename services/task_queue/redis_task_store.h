@@ -135,6 +135,8 @@ class RedisTaskStore final : public TaskStore {
                                               std::string mark, std::vector<std::string> args);
   Async<absl::Status> TakeUnusedPermits(std::string session, std::string moves,
                                         std::map<std::string, int64_t> limited);
+  // What a session holds, by type; types of which it has none are left out.
+  Async<absl::StatusOr<std::map<std::string, int64_t>>> PermitsOf(std::string session);
   void Remember(std::vector<Stored> leased);
   // What is remembered of this lease, which is forgotten by it.
   std::optional<Stored> TakeLease(const LeaseKey& lease);
@@ -155,6 +157,13 @@ class RedisTaskStore final : public TaskStore {
     SweepResult result;
     int done_count() const {
       return static_cast<int>(result.changed.size()) + static_cast<int>(result.forgotten_count);
+    }
+    // One that can't be done must not keep time from all others: it is told at the end. Without
+    // Redis none can: false.
+    bool GoesOn(const absl::Status& status) {
+      if (absl::IsUnavailable(status)) return false;
+      result.failure.Update(status);
+      return true;
     }
   };
   Async<absl::Status> SweepShard(RedisShard& shard, Sweeping& sweeping);

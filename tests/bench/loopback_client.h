@@ -1,7 +1,7 @@
 // What clients with many connections share: sockets that come from several loopback addresses, as
 // from many machines, and the client's half of WebSocket's framing.
 //
-// Thread safety: pure functions.
+// Thread safety: pure functions, but AllowManySockets: at the start.
 #ifndef TESTS_BENCH_LOOPBACK_CLIENT_H_
 #define TESTS_BENCH_LOOPBACK_CLIENT_H_
 
@@ -25,6 +25,9 @@ inline constexpr uint8_t kTextFrame = 0x81, kCloseFrame = 0x88, kPingFrame = 0x8
 // comes from. With `wait` it is connected when this returns, else on its way and non-blocking; -1:
 // it could not be.
 int ConnectFrom(int number, int port, bool wait);
+
+// Raises the process's limit of open files as far as it may.
+void AllowManySockets();
 
 // The request of a WebSocket handshake; `headers`, each ended by CRLF, are added.
 std::string UpgradeRequest(std::string_view path, std::string_view headers);

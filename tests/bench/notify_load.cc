@@ -337,10 +337,7 @@ class Load {
 };
 
 void Run() {
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  AllowManySockets();
   std::vector<std::string> tokens;
   std::ifstream file(absl::GetFlag(FLAGS_tokens));
   for (std::string line; std::getline(file, line);) tokens.push_back(line);

@@ -11,29 +11,28 @@
 //            {"event": "report"}; ends with its input
 // Each violation is printed when it is found: {"event": "violation", "what"}.
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
-#include <deque>
 #include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/flag.h"
 #include "absl/flags/parse.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "libs/clock/clock.h"
 #include "libs/sync/mutex.h"
 #include "nlohmann/json.hpp"
+#include "tests/bench/loopback_client.h"
 #include "tests/chaos/ledger_publisher.h"
 #include "tests/chaos/ledger_reader.h"
 
@@ -61,9 +60,8 @@ constexpr int64_t kSettle_ns = 60 * kSecond_ns;
 constexpr int kBusyEach = 10;
 
 int64_t NowNs() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * kSecond_ns + now.tv_nsec;
+  static const clock::SystemClock clock;
+  return absl::ToInt64Nanoseconds(clock.Monotonic());
 }
 
 class Load {
@@ -315,10 +313,7 @@ class Load {
 
 int Main() {
   std::signal(SIGPIPE, SIG_IGN);
-  rlimit files{};
-  getrlimit(RLIMIT_NOFILE, &files);
-  files.rlim_cur = files.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &files);
+  bench::AllowManySockets();
   return Load().Run();
 }
 

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <random>
 #include <string>
@@ -34,7 +35,7 @@ struct ReaderWorld {
 class LedgerReader {
  public:
   enum class Kind { kWebSocket, kSse };
-  // Stands in front of every member here: all outlives the reader.
+  // `world` and what was published outlive the reader.
   LedgerReader(ReaderWorld& world, Kind kind, int number, std::string user, std::string token,
                std::array<const Published*, ReaderLedger::kChannelsCount> published, uint64_t seed);
   ~LedgerReader();

@@ -12,10 +12,7 @@
 
 namespace slipstream::edge {
 
-inline constexpr size_t kMaxLingerBytes = 64 << 20;
-inline constexpr int kMaxLingerTime_ms = 5000;
-
-// Returns when the peer has closed, or at one of the bounds; the socket remains to be closed.
+// Returns when the peer has closed, after 5 s or after 64 MiB; the socket remains to be closed.
 // REQUIRES: nothing is being read or written; `stream` outlives the coroutine.
 Async<void> Linger(boost::beast::tcp_stream& stream);
 
