@@ -56,8 +56,8 @@ struct StatementEvent {
   const Statement& statement;
   const Caller& caller;
   const absl::Status& status;
-  absl::Duration waited;  // for a connection
-  absl::Duration ran;     // from sending to the last byte of the answer
+  absl::Duration waited;   // for a connection
+  absl::Duration ran;      // from sending to the last byte of the answer
   int64_t rows_count = 0;  // returned or changed
   bool on_replica = false;
 };

@@ -117,7 +117,7 @@ std::string ReadFile(const std::string& path) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::Start(PostgresOptions options) {
+absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::New(PostgresOptions options) {
   std::unique_ptr<PostgresServer> server(new PostgresServer());
   server->options_ = std::move(options);
   server->programs_ = FindPrograms();
@@ -125,35 +125,93 @@ absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::Start(PostgresOp
     return absl::NotFoundError(
         "no PostgreSQL 14 or later below /usr/lib/postgresql; run tools/setup");
   }
-  if (absl::Status status = server->Initialize(); !status.ok()) return status;
-  // Somebody may take the port between the look and the start.
-  absl::Status status;
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    server->port_ = FreePort();
-    status = server->Launch();
-    if (status.ok()) return server;
-  }
-  return status;
-}
-
-absl::Status PostgresServer::Initialize() {
   // Short: a socket's path has at most 107 bytes.
   char folder[] = "/tmp/slip-pg-XXXXXX";
   if (mkdtemp(folder) == nullptr) return absl::InternalError("mkdtemp failed below /tmp");
-  folder_ = folder;
+  server->folder_ = folder;
   if (geteuid() == 0) {
     const passwd* user = UnprivilegedUser();
     if (user == nullptr) return absl::NotFoundError("there is no user postgres or nobody");
     if (chown(folder, user->pw_uid, user->pw_gid) != 0) return absl::InternalError("chown failed");
   }
-  const pid_t pid =
-      Spawn({programs_ + "/initdb", "--pgdata=" + folder_ + "/data", "--username=postgres",
-             "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"},
-            folder_ + "/log");
+  return server;
+}
+
+absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::Start(PostgresOptions options) {
+  auto server = New(std::move(options));
+  if (!server.ok()) return server;
+  if (absl::Status status = (*server)->Initialize(); !status.ok()) return status;
+  if (absl::Status status = (*server)->LaunchOnFreePort(); !status.ok()) return status;
+  return server;
+}
+
+absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::StartReplica(
+    PostgresOptions options) const {
+  auto server = New(std::move(options));
+  if (!server.ok()) return server;
+  if (absl::Status status = (*server)->CopyFrom(port_); !status.ok()) return status;
+  if (absl::Status status = (*server)->LaunchOnFreePort(); !status.ok()) return status;
+  return server;
+}
+
+absl::Status PostgresServer::LaunchOnFreePort() {
+  // Somebody may take the port between the look and the start.
+  absl::Status status;
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    port_ = FreePort();
+    status = Launch();
+    if (status.ok()) return status;
+  }
+  return status;
+}
+
+absl::Status PostgresServer::RunProgram(std::vector<std::string> arguments,
+                                        const std::string& log) const {
+  const std::string name = arguments.front();
+  arguments.front() = programs_ + "/" + name;
+  const pid_t pid = Spawn(std::move(arguments), log);
   int status = 0;
   waitpid(pid, &status, 0);
-  if (status != 0) return absl::InternalError("initdb failed: " + LogTail());
+  if (status == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(name, " failed: ", ReadFile(log)));
+}
+
+absl::Status PostgresServer::Initialize() {
+  return RunProgram({"initdb", "--pgdata=" + folder_ + "/data", "--username=postgres",
+                     "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"},
+                    folder_ + "/log");
+}
+
+absl::Status PostgresServer::CopyFrom(int primary_port) {
+  const std::string primary = absl::StrCat("host=127.0.0.1 port=", primary_port, " user=postgres");
+  absl::Status status =
+      RunProgram({"pg_basebackup", "--pgdata=" + folder_ + "/data", "--dbname=" + primary,
+                  "--wal-method=stream", "--checkpoint=fast", "--no-sync"},
+                 folder_ + "/log");
+  if (!status.ok()) return status;
+  // An empty file is what makes it a replica.
+  std::ofstream(folder_ + "/data/standby.signal").close();
+  primary_ = primary;
   return absl::OkStatus();
+}
+
+absl::Status PostgresServer::Promote() {
+  return RunProgram({"pg_ctl", "promote", "--pgdata=" + folder_ + "/data", "--wait"},
+                    folder_ + "/promote.log");
+}
+
+absl::StatusOr<std::string> PostgresServer::Sql(const std::string& sql) const {
+  const std::string output = folder_ + "/psql.log";
+  std::error_code ignored;
+  fs::remove(output, ignored);
+  absl::Status status =
+      RunProgram({"psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align",
+                  "--set=ON_ERROR_STOP=1", "--dbname=" + url(), "--command=" + sql},
+                 output);
+  if (!status.ok()) return status;
+  std::string out = ReadFile(output);
+  while (!out.empty() && out.back() == '\n') out.pop_back();
+  return out;
 }
 
 absl::Status PostgresServer::Launch() {
@@ -167,6 +225,12 @@ absl::Status PostgresServer::Launch() {
                                         "-k",
                                         folder_};
   std::vector<std::string> settings = {"fsync=off", "max_connections=50", "shared_buffers=16MB"};
+  if (!primary_.empty()) {
+    settings.push_back(
+        absl::StrCat("primary_conninfo=", primary_, " application_name=replica_", port_));
+    // Looks for its primary again soon after it was away.
+    settings.push_back("wal_retrieve_retry_interval=100ms");
+  }
   settings.insert(settings.end(), options_.settings.begin(), options_.settings.end());
   for (const auto& setting : settings) {
     arguments.push_back("-c");

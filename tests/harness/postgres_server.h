@@ -4,6 +4,8 @@
 //   auto server = *tests::PostgresServer::Start();
 //   ... server->url() ...
 //   server->Kill(); server->Restart();
+//   auto replica = *server->StartReplica();   // streams from it; read-only
+//   replica->Promote();
 //
 // The server refuses to run as root, so a test that does runs it as an unprivileged user through
 // setpriv; that does not work in Bazel's sandbox: tag the test `no-sandbox`.
@@ -32,6 +34,10 @@ class PostgresServer {
  public:
   // Returns when the server accepts connections.
   static absl::StatusOr<std::unique_ptr<PostgresServer>> Start(PostgresOptions options = {});
+  // A streaming replica of this server, copied by pg_basebackup; returns when it accepts
+  // connections. It is a server like any other: it may be killed, paused and started again, and
+  // outlive this one. Its application_name at this server is "replica_PORT".
+  absl::StatusOr<std::unique_ptr<PostgresServer>> StartReplica(PostgresOptions options = {}) const;
   ~PostgresServer();
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
@@ -47,11 +53,21 @@ class PostgresServer {
   // The server and its children stop answering, with their connections open; and go on.
   void Pause();
   void Resume();
+  // A replica becomes a primary. Returns when it takes writes.
+  absl::Status Promote();
+  // Runs SQL as the superuser with psql, for a test's preparations: its output, a row a line with
+  // columns apart by `|`. INTERNAL with psql's word.
+  absl::StatusOr<std::string> Sql(const std::string& sql) const;
 
  private:
   PostgresServer() = default;
+  static absl::StatusOr<std::unique_ptr<PostgresServer>> New(PostgresOptions options);
   absl::Status Initialize();
+  absl::Status CopyFrom(int primary_port);
+  absl::Status LaunchOnFreePort();
   absl::Status Launch();
+  // Runs a program of PostgreSQL's to its end, with its output in the log.
+  absl::Status RunProgram(std::vector<std::string> arguments, const std::string& log) const;
   std::vector<pid_t> Processes() const;
   void Signal(int signal_number) const;
   std::string LogTail() const;
@@ -59,6 +75,7 @@ class PostgresServer {
   PostgresOptions options_;
   std::string programs_;  // folder
   std::string folder_;    // data, socket and log below
+  std::string primary_;   // how a replica finds its primary; empty: it is none
   int port_ = 0;
   pid_t pid_ = -1;
 };
