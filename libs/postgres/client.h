@@ -29,8 +29,6 @@
 
 namespace slipstream::postgres {
 
-inline constexpr absl::string_view kBusy = "POSTGRES_BUSY";
-
 struct ClientOptions {
   ConnectionOptions connection;
   int threads_count = 4;  // and connections at most; 1-256

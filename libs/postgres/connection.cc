@@ -1,16 +1,15 @@
 #include "libs/postgres/connection.h"
 
-#include <libpq-fe.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <exception>
-#include <map>
 #include <pqxx/pqxx>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/postgres/conn_info.h"
+#include "libs/postgres/pq_errors.h"
 #include "libs/status/status.h"
 #include "libs/sync/mutex.h"
 
@@ -18,40 +17,8 @@ namespace slipstream::postgres {
 
 namespace {
 
-using Settings = std::map<std::string, std::string>;
-
-absl::Status UrlInvalid() {
-  return status::Error(absl::StatusCode::kInvalidArgument, kUrlInvalid,
-                       "the PostgreSQL URL cannot be read; it looks like "
-                       "postgresql://user:password@host:5432/database, with special characters in "
-                       "the password written as %XX");
-}
-
-absl::StatusOr<Settings> ParseUrl(const std::string& url) {
-  char* error = nullptr;
-  PQconninfoOption* parsed = PQconninfoParse(url.c_str(), &error);
-  if (parsed == nullptr) {
-    PQfreemem(error);  // not shown: it quotes the URL
-    return UrlInvalid();
-  }
-  Settings settings;
-  for (auto* option = parsed; option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) settings[option->keyword] = option->val;
-  }
-  PQconninfoFree(parsed);
-  // A bare @ or : in a password shifts a part of it into the host or the port, which libpq's errors
-  // quote.
-  if (absl::StrContains(settings["host"], "@") ||
-      settings["port"].find_first_not_of("0123456789,") != std::string::npos) {
-    return UrlInvalid();
-  }
-  if (settings["host"].empty()) settings.erase("host");
-  if (settings["port"].empty()) settings.erase("port");
-  return settings;
-}
-
 // keyword='value' pairs, as libpq reads them.
-std::string ConnInfo(const Settings& settings) {
+std::string ConnInfoText(const Settings& settings) {
   std::string out;
   for (const auto& [key, value] : settings) {
     absl::StrAppend(&out, key, "='");
@@ -64,36 +31,13 @@ std::string ConnInfo(const Settings& settings) {
   return out;
 }
 
-absl::Status Unreachable(absl::string_view why) {
-  const absl::string_view line = why.substr(0, why.find('\n'));
-  return status::Error(absl::StatusCode::kUnavailable, kUnreachable,
-                       absl::StrCat("PostgreSQL cannot be reached: ", line,
-                                    "; check that it runs and that the URL, user and password of "
-                                    "its setting are right"));
-}
-
-bool EndsConnection(const std::string& sqlstate) {
-  // Class 08: connection exceptions. 57P01 to 57P05: the server ends, or ended this session.
-  return absl::StartsWith(sqlstate, "08") || absl::StartsWith(sqlstate, "57P");
-}
-
 absl::Status FromException(const std::exception& error, bool open) {
   if (dynamic_cast<const pqxx::broken_connection*>(&error) != nullptr || !open) {
     return Unreachable(error.what());
   }
   const auto* sql = dynamic_cast<const pqxx::sql_error*>(&error);
   const std::string sqlstate = sql == nullptr ? "" : sql->sqlstate();
-  if (EndsConnection(sqlstate)) return Unreachable(error.what());
-  if (sqlstate == "57014") {
-    return status::Error(absl::StatusCode::kDeadlineExceeded, kStatementTimeout,
-                         "PostgreSQL ended a statement that took longer than its timeout; look "
-                         "for locks and load in pg_stat_activity");
-  }
-  const absl::string_view text = error.what();
-  return status::Error(
-      absl::StatusCode::kFailedPrecondition, kStatementRefused,
-      absl::StrCat("PostgreSQL refused a statement: ", text.substr(0, text.find('\n'))),
-      {{"sqlstate", sqlstate}});
+  return FromSqlState(sqlstate, error.what());
 }
 
 // libpqxx would silently connect anew inside a call, without our session settings and timeouts.
@@ -168,7 +112,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const ConnectionOpt
   s.try_emplace("application_name", options.application_name);
   std::unique_ptr<Connection> out;
   try {
-    out.reset(new Connection(std::make_unique<Impl>(ConnInfo(s))));
+    out.reset(new Connection(std::make_unique<Impl>(ConnInfoText(s))));
     out->server_version_ = out->impl_->connection.server_version();
   } catch (const std::exception& error) {
     return Unreachable(error.what());

@@ -26,6 +26,7 @@
 namespace slipstream::postgres {
 
 inline constexpr absl::string_view kUnreachable = "POSTGRES_UNREACHABLE";
+inline constexpr absl::string_view kBusy = "POSTGRES_BUSY";
 inline constexpr absl::string_view kTooOld = "POSTGRES_TOO_OLD";
 inline constexpr absl::string_view kUrlInvalid = "POSTGRES_URL_INVALID";
 inline constexpr absl::string_view kStatementTimeout = "POSTGRES_STATEMENT_TIMEOUT";

@@ -25,7 +25,7 @@
 //   than max_replica_lag is left within a second, and comes back by itself. With none in use the
 //   primary answers.
 //
-// Thread safety: all methods from any thread. Stop (or the destructor) from the owner, not from the
+// Thread safety: all methods from any thread, from coroutines. Stop (or the destructor) from the owner, not from the
 // pool's threads; what waits or runs then ends with UNAVAILABLE. Stop blocks for at most the
 // connect timeout of each host.
 //
@@ -146,8 +146,8 @@ class Lease {
  private:
   friend class Pool;
   struct State;
-  explicit Lease(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Lease(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  // null: moved from, or never granted
 };
 
 class Pool {
@@ -177,6 +177,7 @@ class Pool {
   const PoolOptions& options() const;
 
  private:
+  friend class Lease;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

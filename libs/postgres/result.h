@@ -46,11 +46,15 @@ class Result {
   bool on_replica() const { return on_replica_; }
 
  private:
-  friend class ResultBuilder;
+  friend class Link;
+  friend class Request;
   struct Clear {
     void operator()(pg_result* result) const;
   };
   using Owned = std::unique_ptr<pg_result, Clear>;
+
+  // Whichever tells of the columns; null: nothing does.
+  const pg_result* shape() const;
 
   std::vector<Owned> rows_;  // each has one row
   Owned end_;                // the columns, when there are no rows
