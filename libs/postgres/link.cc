@@ -37,6 +37,10 @@ bool IsPlanned(std::string_view sql) {
   return false;
 }
 
+struct Clear {
+  void operator()(PGresult* result) const { PQclear(result); }
+};
+
 std::string Mode(bool read_only) {
   return absl::StrCat("SET SESSION default_transaction_read_only = ", read_only ? "on" : "off");
 }
@@ -81,7 +85,7 @@ void Link::Run(std::shared_ptr<User> user, TimePoint deadline) {
   overdue_ = answered_ = retried_ = too_large_ = false;
   failure_ = absl::OkStatus();
   result_ = Result();
-  bytes_count_ = dropped_count_ = 0;
+  dropped_count_ = 0;
   ++queries_count_;
   AddSteps();
   sent_at_ = std::chrono::steady_clock::now();
@@ -198,34 +202,33 @@ void Link::OnReady() {
 
 bool Link::Collect() {
   while (PQisBusy(connection_) == 0) {
-    Result::Owned result(PQgetResult(connection_));
+    const std::unique_ptr<PGresult, Clear> result(PQgetResult(connection_));
     if (result == nullptr) return true;
-    Take(std::move(result));
+    Take(result.get());
     if (broken_) return false;
   }
   return false;
 }
 
-void Link::Take(Result::Owned result) {
+void Link::Take(const pg_result* result) {
   const Kind kind = steps_.front().kind;
-  switch (PQresultStatus(result.get())) {
+  switch (PQresultStatus(result)) {
     case PGRES_SINGLE_TUPLE:
-      if (kind == Kind::kRun) return Keep(std::move(result));
+      if (kind == Kind::kRun) KeepRow(result);
       return;
     case PGRES_TUPLES_OK:
-      if (kind == Kind::kWalPosition && PQntuples(result.get()) == 1) {
-        result_.wal_position_ =
-            ParseWalPosition(PQgetvalue(result.get(), 0, 0)).value_or(WalPosition{});
+      if (kind == Kind::kWalPosition && PQntuples(result) == 1) {
+        result_.wal_position_ = ParseWalPosition(PQgetvalue(result, 0, 0)).value_or(WalPosition{});
       }
       [[fallthrough]];
     case PGRES_COMMAND_OK:
       if (kind != Kind::kRun) return;
       answered_ = true;
-      if (std::strncmp(PQcmdStatus(result.get()), "SELECT", 6) != 0) {
-        const char* changed = PQcmdTuples(result.get());
+      KeepColumns(result);
+      if (std::strncmp(PQcmdStatus(const_cast<pg_result*>(result)), "SELECT", 6) != 0) {
+        const char* changed = PQcmdTuples(const_cast<pg_result*>(result));
         std::from_chars(changed, changed + std::strlen(changed), result_.changed_count_);
       }
-      result_.end_ = std::move(result);
       return;
     case PGRES_EMPTY_QUERY:
       if (kind == Kind::kRun) failure_ = FromSqlState("42601", "the statement is empty");
@@ -239,26 +242,47 @@ void Link::Take(Result::Owned result) {
   }
 }
 
-void Link::Keep(Result::Owned row) {
+void Link::KeepColumns(const pg_result* result) {
+  if (!result_.columns_.empty()) return;
+  const int count = PQnfields(result);
+  result_.columns_.reserve(static_cast<size_t>(count));
+  for (int i = 0; i < count; ++i) {
+    result_.columns_.push_back({PQfname(result, i), PQftype(result, i)});
+  }
+}
+
+void Link::KeepRow(const pg_result* row) {
   answered_ = true;
-  if (result_.rows_count() >= statement_->max_rows_count || too_large_) {
+  KeepColumns(row);
+  if (result_.rows_count_ >= statement_->max_rows_count || too_large_) {
     result_.truncated_ = true;
     if (++dropped_count_ <= kMaxDroppedCount) return;
     // Reading on would take as long as the server has rows.
     CloseConnection();
+    if (too_large_) return End(TooLarge());
     return End(std::exchange(result_, Result()));
   }
-  bytes_count_ += static_cast<int64_t>(PQresultMemorySize(row.get()));
-  too_large_ = bytes_count_ > statement_->max_result_bytes;
-  result_.rows_.push_back(std::move(row));
+  for (int i = 0; i < result_.columns_count(); ++i) {
+    const int size = PQgetisnull(row, 0, i) ? -1 : PQgetlength(row, 0, i);
+    result_.cells_.push_back({result_.bytes_.size(), size});
+    if (size > 0) result_.bytes_.append(PQgetvalue(row, 0, i), static_cast<size_t>(size));
+  }
+  ++result_.rows_count_;
+  too_large_ = static_cast<int64_t>(result_.bytes_.size()) > statement_->max_result_bytes;
 }
 
-void Link::TakeError(const Result::Owned& result) {
-  const char* field = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-  const char* message = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
+absl::Status Link::TooLarge() const {
+  return status::Error(absl::StatusCode::kResourceExhausted, kResultTooLarge,
+                       absl::StrCat("the rows take more than ", statement_->max_result_bytes,
+                                    " bytes; ask for fewer or narrower ones"));
+}
+
+void Link::TakeError(const pg_result* result) {
+  const char* field = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   const absl::string_view sqlstate = field == nullptr ? "" : field;
   if (sqlstate.empty() || EndsConnection(sqlstate)) {
-    return Break(message != nullptr ? message : PQresultErrorMessage(result.get()));
+    return Break(message != nullptr ? message : PQresultErrorMessage(result));
   }
   const Kind kind = steps_.front().kind;
   if (kind == Kind::kSetUpOptional || kind == Kind::kDeallocate || kind == Kind::kWalPosition) {
@@ -319,12 +343,7 @@ void Link::StepOver() {
       break;
   }
   if (!steps_.empty()) return Begin();
-  if (too_large_) {
-    return End(status::Error(
-        absl::StatusCode::kResourceExhausted, kResultTooLarge,
-        absl::StrCat("the rows take more than ", statement_->max_result_bytes,
-                     " bytes; ask for fewer or narrower ones")));
-  }
+  if (too_large_) return End(TooLarge());
   End(std::exchange(result_, Result()));
 }
 

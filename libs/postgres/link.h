@@ -22,6 +22,7 @@
 #include "libs/postgres/statement.h"
 
 struct pg_conn;
+struct pg_result;
 
 namespace slipstream::postgres {
 
@@ -105,9 +106,11 @@ class Link final : public EventLoop::Watched {
   void Flush();
   // Takes results until the step is over; true when it is.
   bool Collect();
-  void Take(Result::Owned result);
-  void Keep(Result::Owned row);
-  void TakeError(const Result::Owned& result);
+  void Take(const pg_result* result);
+  void KeepColumns(const pg_result* result);
+  void KeepRow(const pg_result* row);
+  void TakeError(const pg_result* result);
+  absl::Status TooLarge() const;
   void StepOver();
   void End(absl::StatusOr<Result> result);
   void Break(absl::string_view why);
@@ -145,7 +148,6 @@ class Link final : public EventLoop::Watched {
   bool prepared_run_ = false;
   bool retried_ = false;
   bool too_large_ = false;
-  int64_t bytes_count_ = 0;
   int64_t dropped_count_ = 0;
   TimePoint sent_at_{};
 };

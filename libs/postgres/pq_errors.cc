@@ -26,7 +26,9 @@ absl::Status Unreachable(absl::string_view why) {
 }
 
 bool EndsConnection(absl::string_view sqlstate) {
-  return absl::StartsWith(sqlstate, "08") || absl::StartsWith(sqlstate, "57P");
+  // 08P01 also says that the number of parameters is wrong, after which the connection goes on.
+  return (absl::StartsWith(sqlstate, "08") && sqlstate != "08P01") ||
+         absl::StartsWith(sqlstate, "57P");
 }
 
 absl::Status FromSqlState(absl::string_view sqlstate, absl::string_view text) {

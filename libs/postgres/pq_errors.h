@@ -14,7 +14,7 @@ namespace slipstream::postgres {
 // UNAVAILABLE POSTGRES_UNREACHABLE with the first line of `why`.
 absl::Status Unreachable(absl::string_view why);
 
-// Whether a server that says so ends the connection: class 08 and 57P01 to 57P05.
+// Whether a server that says so ends the connection: class 08 (but 08P01) and 57P01 to 57P05.
 bool EndsConnection(absl::string_view sqlstate);
 
 // A statement's error; `text` is the server's message.

@@ -15,8 +15,6 @@
 #include "libs/postgres/connection.h"
 #include "libs/postgres/wal_position.h"
 
-struct pg_result;
-
 namespace slipstream::postgres {
 
 class Result {
@@ -25,13 +23,18 @@ class Result {
   Result(Result&&) = default;
   Result& operator=(Result&&) = default;
 
-  int64_t rows_count() const { return static_cast<int64_t>(rows_.size()); }
-  int columns_count() const;
-  std::string_view column_name(int column) const;
+  int64_t rows_count() const { return rows_count_; }
+  int columns_count() const { return static_cast<int>(columns_.size()); }
+  std::string_view column_name(int column) const { return At(column).name; }
   // OID of the column's type in pg_type.
-  uint32_t column_type(int column) const;
+  uint32_t column_type(int column) const { return At(column).type; }
   // nullopt is NULL. REQUIRES: both within their counts.
-  std::optional<std::string_view> Value(int64_t row, int column) const;
+  std::optional<std::string_view> Value(int64_t row, int column) const {
+    const Cell& cell = cells_[static_cast<size_t>(row) * columns_.size() +
+                              static_cast<size_t>(column)];
+    if (cell.size < 0) return std::nullopt;
+    return std::string_view(bytes_).substr(cell.begin, static_cast<size_t>(cell.size));
+  }
   // All of it, copied, as Connection::Query gives it.
   Rows ToRows() const;
 
@@ -48,16 +51,20 @@ class Result {
  private:
   friend class Link;
   friend class Request;
-  struct Clear {
-    void operator()(pg_result* result) const;
+  struct Column {
+    std::string name;
+    uint32_t type;
   };
-  using Owned = std::unique_ptr<pg_result, Clear>;
+  struct Cell {
+    size_t begin;
+    int size;  // -1: NULL
+  };
+  const Column& At(int column) const { return columns_[static_cast<size_t>(column)]; }
 
-  // Whichever tells of the columns; null: nothing does.
-  const pg_result* shape() const;
-
-  std::vector<Owned> rows_;  // each has one row
-  Owned end_;                // the columns, when there are no rows
+  std::vector<Column> columns_;
+  std::vector<Cell> cells_;  // row by row
+  std::string bytes_;        // of all cells
+  int64_t rows_count_ = 0;
   bool truncated_ = false;
   bool on_replica_ = false;
   int64_t changed_count_ = 0;

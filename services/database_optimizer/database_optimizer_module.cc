@@ -7,11 +7,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/postgres/client.h"
+#include "libs/postgres/pool.h"
 #include "libs/status/status.h"
 #include "services/database_optimizer/database_optimizer_engine.h"
 #include "services/database_optimizer/database_optimizer_metrics.h"
 #include "services/database_optimizer/database_optimizer_service.h"
 #include "services/database_optimizer/postgres_stats_source.h"
+#include "services/database_optimizer/query/pool_metrics.h"
+#include "services/database_optimizer/query/query_cache_parts.h"
+#include "services/database_optimizer/query/query_engine.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -30,6 +34,35 @@ postgres::ClientOptions ClientOptionsOf(const config::v1::Config& config) {
   return out;
 }
 
+postgres::PoolOptions PoolOptionsOf(const config::v1::Config& config,
+                                    const logging::Logger& logger) {
+  const auto& from = config.database_optimizer().pool();
+  postgres::PoolOptions out;
+  out.primary_url = config.database_optimizer().postgres_url();
+  out.replica_urls.assign(config.database_optimizer().replica_urls().begin(),
+                          config.database_optimizer().replica_urls().end());
+  out.application_name = "slipstream query";
+  out.min_connections_count = from.min_connections_count();
+  out.max_connections_count = from.max_connections_count();
+  out.max_connection_queries_count = from.max_connection_queries_count();
+  out.idle_timeout = absl::Milliseconds(from.idle_timeout_ms());
+  out.acquire_timeout = absl::Milliseconds(from.acquire_timeout_ms());
+  out.statement_timeout = absl::Milliseconds(from.statement_timeout_ms());
+  out.max_waiters_count = from.max_waiters_count();
+  out.leak_report = absl::Milliseconds(from.leak_report_ms());
+  out.breaker_failures_count = from.breaker_failures_count();
+  out.breaker_open = absl::Milliseconds(from.breaker_open_ms());
+  out.replica_check_interval = absl::Milliseconds(from.replica_check_interval_ms());
+  out.max_replica_lag = absl::Milliseconds(from.max_replica_lag_ms());
+  out.on_leak = [logger](const postgres::Leak& leak) {
+    logger.Warning("a connection to PostgreSQL is held for too long",
+                   {{"holder", leak.holder},
+                    {"trace_id", leak.trace_id},
+                    {"held_ms", absl::ToInt64Milliseconds(leak.held)}});
+  };
+  return out;
+}
+
 class DatabaseOptimizerModule final : public service::Module {
  public:
   explicit DatabaseOptimizerModule(service::Context& context)
@@ -39,8 +72,14 @@ class DatabaseOptimizerModule final : public service::Module {
                     : std::make_unique<postgres::Client>(ClientOptionsOf(context.config))),
         source_(client_ ? std::make_unique<PostgresStatsSource>(*client_) : nullptr),
         engine_(source_.get()),
-        service_(engine_, context.dispatcher) {
+        pool_(client_ ? std::make_unique<postgres::Pool>(
+                            PoolOptionsOf(context.config, context.logger))
+                      : nullptr),
+        query_(pool_ ? std::make_unique<QueryEngine>(*pool_, context.clock) : nullptr),
+        query_cache_(context),
+        service_(engine_, pool_.get(), query_.get(), context.dispatcher) {
     if (client_) metrics_ = AddDatabaseOptimizerMetrics(context.metrics, *client_);
+    if (pool_) pool_metrics_ = AddPoolMetrics(context.metrics, *pool_);
   }
 
   std::vector<grpc::Service*> Services() override { return {service_.grpc()}; }
@@ -48,6 +87,8 @@ class DatabaseOptimizerModule final : public service::Module {
   // A server that is too old stops the process; one that is away does not: it may come back.
   absl::Status Start() override {
     if (client_ == nullptr) return absl::OkStatus();
+    query_->UseCache(query_cache_.Start());
+    pool_->Start();
     auto connection = postgres::Connection::Open(client_->options().connection);
     if (connection.ok()) {
       logger_.Info("PostgreSQL connected",
@@ -64,6 +105,8 @@ class DatabaseOptimizerModule final : public service::Module {
   }
 
   void Stop() override {
+    if (pool_ != nullptr) pool_->Stop();
+    query_cache_.Stop();
     if (client_ != nullptr) client_->Stop();
   }
 
@@ -72,8 +115,12 @@ class DatabaseOptimizerModule final : public service::Module {
   const std::unique_ptr<postgres::Client> client_;
   const std::unique_ptr<PostgresStatsSource> source_;
   DatabaseOptimizerEngine engine_;
+  const std::unique_ptr<postgres::Pool> pool_;
+  const std::unique_ptr<QueryEngine> query_;
+  QueryCacheParts query_cache_;
   DatabaseOptimizerService service_;
   metrics::Registry::Registration metrics_;
+  metrics::Registry::Registration pool_metrics_;
 };
 
 }  // namespace
@@ -84,6 +131,12 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeDatabaseOptimizerModule(
   if (!url.empty()) {
     if (absl::Status bad = postgres::CheckUrl(url); !bad.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(kSetting, bad.message()));
+    }
+  }
+  for (const std::string& replica : context.config.database_optimizer().replica_urls()) {
+    if (absl::Status bad = postgres::CheckUrl(replica); !bad.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("database_optimizer.replica_urls: ", bad.message()));
     }
   }
   return std::make_unique<DatabaseOptimizerModule>(context);

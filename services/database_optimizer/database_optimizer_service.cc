@@ -2,7 +2,11 @@
 
 #include <utility>
 
+#include "libs/postgres/pool.h"
+#include "libs/rpc/arena_messages.h"
 #include "libs/rpc/handler.h"
+#include "services/database_optimizer/query/pool_stats.h"
+#include "services/database_optimizer/query/query_engine.h"
 #include "slipstream/database_optimizer/v1/database_optimizer.grpc.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -10,11 +14,17 @@ namespace slipstream::database_optimizer {
 class DatabaseOptimizerService::Adapter final
     : public v1::DatabaseOptimizerService::CallbackService {
  public:
-  Adapter(DatabaseOptimizerEngine& engine, const rpc::Dispatcher& dispatcher)
+  Adapter(DatabaseOptimizerEngine& engine, const postgres::Pool* pool, QueryEngine* query,
+          const rpc::Dispatcher& dispatcher)
       : engine_(engine),
+        pool_(pool),
+        query_engine_(query),
         clock_(dispatcher.clock),
         rpc_(dispatcher, *rpc::MethodTable::ForService(
-                             "slipstream.database_optimizer.v1.DatabaseOptimizerService")) {}
+                             "slipstream.database_optimizer.v1.DatabaseOptimizerService")),
+        query_(rpc_.Find("Query")) {
+    SetMessageAllocatorFor_Query(&query_messages_);
+  }
 
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* c, const v1::GetStatsRequest* q,
                                      v1::GetStatsResponse* p) override {
@@ -25,6 +35,10 @@ class DatabaseOptimizerService::Adapter final
                             co_await engine_.GetStats(request, call.deadline() - clock_.Now());
                         if (!stats.ok()) co_return stats.status();
                         *response = *std::move(stats);
+                        if (pool_ != nullptr) {
+                          FillPoolStats(pool_->options(), pool_->figures(),
+                                        response->mutable_pool());
+                        }
                         co_return absl::OkStatus();
                       });
   }
@@ -60,12 +74,26 @@ class DatabaseOptimizerService::Adapter final
   }
   grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* c, const v1::QueryRequest* q,
                                   v1::QueryResponse* p) override {
-    return NotBuiltYet("Query", c, q, p);
+    return rpc_.Unary(query_, c, q, p,
+                      [this](rpc::CallContext& call, const v1::QueryRequest& request,
+                             v1::QueryResponse* response) -> Async<absl::Status> {
+                        if (query_engine_ == nullptr) co_return engine_.CheckConfigured();
+                        co_return co_await query_engine_->Query(request, CallerOf(call), response);
+                      });
   }
   grpc::ServerUnaryReactor* InvalidateTables(grpc::CallbackServerContext* c,
                                              const v1::InvalidateTablesRequest* q,
                                              v1::InvalidateTablesResponse* p) override {
-    return NotBuiltYet("InvalidateTables", c, q, p);
+    return rpc_.Unary("InvalidateTables", c, q, p,
+                      [this](rpc::CallContext& call, const v1::InvalidateTablesRequest& request,
+                             v1::InvalidateTablesResponse* response) -> Async<absl::Status> {
+                        if (query_engine_ == nullptr) co_return engine_.CheckConfigured();
+                        auto count =
+                            co_await query_engine_->InvalidateTables(request, CallerOf(call));
+                        if (!count.ok()) co_return count.status();
+                        response->set_tables_count(*count);
+                        co_return absl::OkStatus();
+                      });
   }
 
  private:
@@ -77,14 +105,26 @@ class DatabaseOptimizerService::Adapter final
     });
   }
 
+  postgres::Caller CallerOf(const rpc::CallContext& call) const {
+    return {.holder = std::string(call.method().name),
+            .trace_id = call.trace().trace_id,
+            .timeout = call.deadline() - clock_.Now()};
+  }
+
   DatabaseOptimizerEngine& engine_;
+  const postgres::Pool* const pool_;
+  QueryEngine* const query_engine_;
   const clock::Clock& clock_;
   rpc::Endpoint rpc_;
+  // Called most; its rows have many parts.
+  const rpc::Method& query_;
+  rpc::ArenaMessages<v1::QueryRequest, v1::QueryResponse> query_messages_;
 };
 
 DatabaseOptimizerService::DatabaseOptimizerService(DatabaseOptimizerEngine& engine,
+                                                   const postgres::Pool* pool, QueryEngine* query,
                                                    const rpc::Dispatcher& dispatcher)
-    : adapter_(std::make_unique<Adapter>(engine, dispatcher)) {}
+    : adapter_(std::make_unique<Adapter>(engine, pool, query, dispatcher)) {}
 DatabaseOptimizerService::~DatabaseOptimizerService() = default;
 grpc::Service* DatabaseOptimizerService::grpc() { return adapter_.get(); }
 

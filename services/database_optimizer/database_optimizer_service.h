@@ -12,13 +12,19 @@
 namespace grpc {
 class Service;
 }
+namespace slipstream::postgres {
+class Pool;
+}
 
 namespace slipstream::database_optimizer {
 
+class QueryEngine;
+
 class DatabaseOptimizerService {
  public:
-  // Both outlive this.
-  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const rpc::Dispatcher& dispatcher);
+  // All outlive this. `pool` and `query` are null when no database is configured.
+  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const postgres::Pool* pool,
+                           QueryEngine* query, const rpc::Dispatcher& dispatcher);
   ~DatabaseOptimizerService();
 
   grpc::Service* grpc();
