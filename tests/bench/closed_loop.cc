@@ -18,6 +18,16 @@ namespace {
 // One call in so many is timed: enough for percentiles, too few to be felt.
 constexpr int64_t kTimedEvery = 16;
 
+double Jain(const std::vector<int64_t>& before, const std::vector<int64_t>& after) {
+  double sum = 0, squares = 0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    const auto count = static_cast<double>(after[i] - before[i]);
+    sum += count;
+    squares += count * count;
+  }
+  return squares == 0 ? 0 : sum * sum / (static_cast<double>(before.size()) * squares);
+}
+
 void Sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
 
 }  // namespace
@@ -32,10 +42,12 @@ void ClosedLoop::Run(Start start, nlohmann::json* out) {
   measuring_.store(true);
   const int64_t begin_ns = NowNs();
   const int64_t begin = ended_.load();
+  const std::vector<int64_t> counts = EndedCounts();
   const double cpu = CpuSeconds();
   Sleep(absl::GetFlag(FLAGS_seconds));
   const int64_t calls = ended_.load() - begin;
   const double seconds = static_cast<double>(NowNs() - begin_ns) / 1e9;
+  (*out)["jain"] = Jain(counts, EndedCounts());
   measuring_.store(false);
   (*out)["calls"] = calls;
   (*out)["seconds"] = seconds;
@@ -46,6 +58,12 @@ void ClosedLoop::Run(Start start, nlohmann::json* out) {
   (*out)["errors"] = errors_.load();
   sync::MutexLock lock(mutex_);
   (*out)["latency"] = Percentiles(std::move(latencies_));
+}
+
+std::vector<int64_t> ClosedLoop::EndedCounts() const {
+  std::vector<int64_t> out;
+  for (const Slot& slot : slots_) out.push_back(slot.ended_count.load(std::memory_order_relaxed));
+  return out;
 }
 
 void ClosedLoop::Next(int slot) {
@@ -60,6 +78,7 @@ void ClosedLoop::Next(int slot) {
 
 void ClosedLoop::Ended(int slot, bool ok) {
   ended_.fetch_add(1, std::memory_order_relaxed);
+  slots_[static_cast<size_t>(slot)].ended_count.fetch_add(1, std::memory_order_relaxed);
   if (!ok) errors_.fetch_add(1, std::memory_order_relaxed);
   const int64_t begun_ns = slots_[static_cast<size_t>(slot)].begun_ns;
   if (begun_ns != 0 && measuring_.load(std::memory_order_relaxed)) {

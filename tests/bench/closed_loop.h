@@ -29,16 +29,19 @@ class ClosedLoop {
   int slots_count() const { return static_cast<int>(slots_.size()); }
 
   // For --warmup_s and then --seconds; waits for the last calls. Adds calls, seconds,
-  // calls_per_second, cpu_s, errors and latency.
+  // calls_per_second, cpu_s, errors, latency and jain: Jain's index of fairness over the calls that
+  // each slot had ended, 1 when all had the same (R. Jain et al., DEC-TR-301, 1984).
   void Run(Start start, nlohmann::json* out);
   void Ended(int slot, bool ok);
 
  private:
   struct alignas(64) Slot {
     int64_t begun_ns = 0;  // 0: this call is not timed
+    std::atomic<int64_t> ended_count{0};
   };
 
   void Next(int slot);
+  std::vector<int64_t> EndedCounts() const;
 
   std::vector<Slot> slots_;
   Start start_;
