@@ -9,6 +9,7 @@ import bench_cache
 import bench_index_selection
 import bench_l1
 import bench_notify
+import bench_pool
 import bench_queue
 import bench_trace
 from bench_processes import BenchError
@@ -17,7 +18,7 @@ from suite import SuiteError
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
 MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_notify, bench_trace,
-                                                bench_index_selection)
+                                                bench_index_selection, bench_pool)
            for name in module.BENCHES}
 
 
