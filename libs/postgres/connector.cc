@@ -102,8 +102,7 @@ absl::StatusOr<pg_conn*> Connector::OpenHost(const Settings& host) const {
   PQsetNoticeReceiver(connection.get(), IgnoreNotice, nullptr);
   if (absl::Status status = Establish(connection.get()); !status.ok()) return status;
   PQsetErrorVerbosity(connection.get(), PQERRORS_DEFAULT);
-  absl::Status status =
-      CheckServerVersion(PQserverVersion(connection.get()), kMinServerVersion);
+  absl::Status status = CheckServerVersion(PQserverVersion(connection.get()), kMinServerVersion);
   if (status.ok()) status = Qualifies(connection.get(), host);
   if (!status.ok()) return status;
   PQsetnonblocking(connection.get(), 1);
@@ -117,8 +116,8 @@ absl::Status Connector::Establish(pg_conn* connection) const {
     if (state == PGRES_POLLING_FAILED) return FromConnectError(PQerrorMessage(connection));
     if (stopping_.load()) return Unreachable("the process is ending");
     if (deadline.Passed()) {
-      return Unreachable(absl::StrCat("it did not let us in within ",
-                                      absl::FormatDuration(timeout_)));
+      return Unreachable(
+          absl::StrCat("it did not let us in within ", absl::FormatDuration(timeout_)));
     }
     pollfd wait{PQsocket(connection),
                 static_cast<short>(state == PGRES_POLLING_READING ? POLLIN : POLLOUT), 0};
@@ -152,8 +151,8 @@ absl::Status Connector::Qualifies(const pg_conn* connection, const Settings& hos
       break;
   }
   if (wanted == nullptr) return absl::OkStatus();
-  return Unreachable(absl::StrCat(NameOf(host), " is not ", wanted,
-                                  ", and none of the URL's other hosts is"));
+  return Unreachable(
+      absl::StrCat(NameOf(host), " is not ", wanted, ", and none of the URL's other hosts is"));
 }
 
 }  // namespace slipstream::postgres

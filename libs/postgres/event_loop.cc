@@ -14,7 +14,7 @@ EventLoop::EventLoop()
     : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = nullptr;
+  event.data.u64 = 0;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event);
 }
 
@@ -24,8 +24,9 @@ EventLoop::~EventLoop() {
   close(epoll_);
 }
 
-void EventLoop::Start(std::function<void(TimePoint)> tick) {
+void EventLoop::Start(std::function<void(TimePoint)> tick, std::function<bool()> is_busy) {
   tick_ = std::move(tick);
+  is_busy_ = std::move(is_busy);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -35,22 +36,37 @@ void EventLoop::Stop() {
   thread_.join();
 }
 
-bool EventLoop::Post(std::function<void()> work) {
+bool EventLoop::Push(std::function<void()> work) {
   {
     sync::MutexLock lock(mutex_);
     if (ended_) return false;
     posted_.push_back(std::move(work));
   }
-  if (woken_.exchange(true)) return true;  // whoever woke it has not been heard yet
+  // Before busy_ is looked at, as the loop does the two the other way round.
+  has_posted_.store(true);
+  return true;
+}
+
+void EventLoop::Wake() {
+  if (woken_.exchange(true)) return;  // whoever woke it has not been heard yet
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof(one));
+}
+
+bool EventLoop::Post(std::function<void()> work) {
+  if (!Push(std::move(work))) return false;
+  Wake();
+  return true;
+}
+
+bool EventLoop::PostQuietly(std::function<void()> work) {
+  if (!Push(std::move(work))) return false;
+  if (!busy_.load()) Wake();
   return true;
 }
 
 bool EventLoop::RunPosted(bool last) {
-  uint64_t count = 0;
-  [[maybe_unused]] const ssize_t got = read(wake_, &count, sizeof(count));
-  woken_.store(false);
+  has_posted_.store(false);
   {
     sync::MutexLock lock(mutex_);
     running_.swap(posted_);
@@ -65,20 +81,25 @@ bool EventLoop::RunPosted(bool last) {
 }
 
 void EventLoop::Watch(int fd, Watched* watched) {
+  watched->watch_ = next_watch_++;
+  watched_[watched->watch_] = watched;
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = watched;
+  event.data.u64 = watched->watch_;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event);
 }
 
 void EventLoop::WantWrite(int fd, Watched* watched, bool wanted) {
   epoll_event event{};
   event.events = wanted ? (EPOLLIN | EPOLLOUT) : EPOLLIN;
-  event.data.ptr = watched;
+  event.data.u64 = watched->watch_;
   epoll_ctl(epoll_, EPOLL_CTL_MOD, fd, &event);
 }
 
-void EventLoop::Unwatch(int fd) { epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr); }
+void EventLoop::Unwatch(int fd, Watched* watched) {
+  watched_.erase(watched->watch_);
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+}
 
 void EventLoop::Run() {
   thread_id_.store(std::this_thread::get_id());
@@ -86,16 +107,19 @@ void EventLoop::Run() {
   TimePoint next_tick = std::chrono::steady_clock::now() + kTick;
   while (!stopping_.load()) {
     const int count = epoll_wait(epoll_, events.data(), events.size(), kTick.count());
-    bool posted = false;
     for (int i = 0; i < count; ++i) {
-      if (events[i].data.ptr == nullptr) {
-        posted = true;
-      } else {
-        static_cast<Watched*>(events[i].data.ptr)->OnReady();
+      if (events[i].data.u64 == 0) {
+        uint64_t wakes = 0;
+        [[maybe_unused]] const ssize_t got = read(wake_, &wakes, sizeof(wakes));
+        woken_.store(false);
+      } else if (const auto found = watched_.find(events[i].data.u64); found != watched_.end()) {
+        found->second->OnReady();
       }
     }
-    // After the sockets: what was unwatched above is freed by what was posted then, next round.
-    if (posted) RunPosted();
+    // After the sockets, so that those who wait already are served before those who come.
+    if (has_posted_.load()) RunPosted();
+    busy_.store(is_busy_());
+    if (!busy_.load() && has_posted_.load()) Wake();
     const TimePoint now = std::chrono::steady_clock::now();
     if (now >= next_tick) {
       tick_(now);

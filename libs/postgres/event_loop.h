@@ -10,11 +10,13 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
 #include "libs/sync/mutex.h"
 
 namespace slipstream::postgres {
@@ -23,11 +25,15 @@ class EventLoop {
  public:
   using TimePoint = std::chrono::steady_clock::time_point;
 
-  // Something with a socket. It outlives the round in which it is unwatched (see Post).
+  // Something with a socket. It outlives the call of OnReady in which it is unwatched (see Post).
   class Watched {
    public:
     virtual ~Watched() = default;
     virtual void OnReady() = 0;
+
+   private:
+    friend class EventLoop;
+    uint64_t watch_ = 0;  // names it to epoll
   };
 
   EventLoop();
@@ -35,29 +41,41 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // `tick` runs at least every kTick.
-  void Start(std::function<void(TimePoint now)> tick);
+  // `tick` runs at least every kTick. `is_busy` is asked at the end of each round; see PostQuietly.
+  void Start(std::function<void(TimePoint now)> tick, std::function<bool()> is_busy);
   void Stop();
   // Runs on the loop's thread, in order. False once the loop has ended: it never runs.
   bool Post(std::function<void()> work);
+  // The same for what could not begin anyway before something else has happened on the loop: while
+  // the loop says that it is busy, it is not woken for this, which saves two system calls.
+  bool PostQuietly(std::function<void()> work);
   bool OnLoop() const { return std::this_thread::get_id() == thread_id_.load(); }
 
   void Watch(int fd, Watched* watched);
   // Whether readiness to write is worth a call too.
   void WantWrite(int fd, Watched* watched, bool wanted);
-  void Unwatch(int fd);
+  void Unwatch(int fd, Watched* watched);
 
   static constexpr std::chrono::milliseconds kTick{10};
 
  private:
   void Run();
+  bool Push(std::function<void()> work);
+  void Wake();
   // False: there was nothing, and with `last` there never will be again.
   bool RunPosted(bool last = false);
 
   std::function<void(TimePoint)> tick_;
+  std::function<bool()> is_busy_;
+  // By number, not by address: libpq closes a broken socket itself, and for as long as a forked
+  // child holds it too, epoll goes on to report it.
+  absl::flat_hash_map<uint64_t, Watched*> watched_;
+  uint64_t next_watch_ = 1;  // 0: the eventfd
   int epoll_ = -1;
   int wake_ = -1;
   std::atomic<bool> woken_{false};
+  std::atomic<bool> has_posted_{false};
+  std::atomic<bool> busy_{false};
   std::atomic<bool> stopping_{false};
   std::atomic<std::thread::id> thread_id_{};
   sync::Mutex mutex_;

@@ -66,7 +66,7 @@ void Link::CloseConnection() {
   broken_ = true;
   steps_.clear();
   if (connection_ == nullptr) return;
-  loop_.Unwatch(fd_);
+  loop_.Unwatch(fd_, this);
   PQfinish(std::exchange(connection_, nullptr));
 }
 
@@ -96,9 +96,9 @@ void Link::AddSteps() {
   if (options_.set_up && !set_up_) {
     // SET instead of the `options` parameter, which connection poolers refuse.
     steps_.push_back(
-        {Kind::kSetUp, absl::StrCat("SET SESSION statement_timeout = ",
-                                    absl::ToInt64Milliseconds(options_.statement_timeout), "; ",
-                                    Mode(true))});
+        {Kind::kSetUp,
+         absl::StrCat("SET SESSION statement_timeout = ",
+                      absl::ToInt64Milliseconds(options_.statement_timeout), "; ", Mode(true))});
     // So that a statement ends when its connection was cut. Not every platform of servers can.
     steps_.push_back({Kind::kSetUpOptional, "SET SESSION client_connection_check_interval = 1000"});
   }
@@ -291,8 +291,7 @@ void Link::TakeError(const pg_result* result) {
   const absl::string_view text = message == nullptr ? "" : message;
   // What was prepared is gone (DISCARD, a pooler in between), or its columns have changed.
   if (kind == Kind::kRun && prepared_run_ && !retried_ && !answered_ &&
-      (sqlstate == "26000" ||
-       (sqlstate == "0A000" && absl::StrContains(text, "cached plan"))) &&
+      (sqlstate == "26000" || (sqlstate == "0A000" && absl::StrContains(text, "cached plan"))) &&
       PQtransactionStatus(connection_) != PQTRANS_INERROR) {
     retried_ = true;
     return;
@@ -327,8 +326,7 @@ void Link::StepOver() {
       if (retried_ && !answered_) {
         const auto found = prepared_by_text_.find(*statement_->sql);
         if (found != prepared_by_text_.end()) {
-          steps_.push_back(
-              {Kind::kDeallocate, absl::StrCat("DEALLOCATE ", found->second->second)});
+          steps_.push_back({Kind::kDeallocate, absl::StrCat("DEALLOCATE ", found->second->second)});
           const auto entry = found->second;
           prepared_by_text_.erase(found);
           prepared_.erase(entry);

@@ -34,8 +34,8 @@ class Link final : public EventLoop::Watched {
     absl::Duration statement_timeout;
     int max_prepared_count;
     std::chrono::steady_clock::duration abandon_grace;
-    // Its sessions get our timeouts and are read-only unless a statement writes. False: they stay as
-    // the server makes them, for who wants to know what that is.
+    // Its sessions get our timeouts and are read-only unless a statement writes. False: they stay
+    // as the server makes them, for who wants to know what that is.
     bool set_up = true;
   };
 

@@ -28,9 +28,8 @@ absl::Status Stopping() {
 }
 
 steady_clock::time_point After(absl::Duration timeout) {
-  return steady_clock::now() +
-         absl::ToChronoNanoseconds(
-             std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
+  return steady_clock::now() + absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(),
+                                                                    absl::Hours(24 * 365)));
 }
 
 PoolOptions Checked(PoolOptions options) {
@@ -171,7 +170,8 @@ Pool::~Pool() { Stop(); }
 void Pool::Start() {
   if (impl_->started.exchange(true)) return;
   impl_->router.Start();
-  impl_->loop.Start([this](EventLoop::TimePoint now) { impl_->router.Tick(now); });
+  impl_->loop.Start([this](EventLoop::TimePoint now) { impl_->router.Tick(now); },
+                    [this] { return impl_->router.primary().exhausted(); });
   impl_->loop.Post([this] { impl_->router.Tick(steady_clock::now()); });
 }
 
@@ -186,11 +186,15 @@ const PoolOptions& Pool::options() const { return impl_->options; }
 
 Async<absl::StatusOr<Result>> Pool::Run(Statement statement, Caller caller, Route route) {
   const auto deadline = After(caller.timeout);
-  auto request = std::make_shared<Request>(impl_->requests, std::move(statement),
-                                           std::move(caller), route, deadline);
+  auto request = std::make_shared<Request>(impl_->requests, std::move(statement), std::move(caller),
+                                           route, deadline);
   co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
     request->resume = std::move(resume);
-    if (!impl_->loop.Post([request] { request->Begin(); })) request->Refuse(Stopping());
+    // For the primary; a replica may have a connection free while the primary has none.
+    const bool posted = route.allow_replica
+                            ? impl_->loop.Post([request] { request->Begin(); })
+                            : impl_->loop.PostQuietly([request] { request->Begin(); });
+    if (!posted) request->Refuse(Stopping());
   });
   co_return std::move(request->outcome);
 }

@@ -25,9 +25,9 @@
 //   than max_replica_lag is left within a second, and comes back by itself. With none in use the
 //   primary answers.
 //
-// Thread safety: all methods from any thread, from coroutines. Stop (or the destructor) from the owner, not from the
-// pool's threads; what waits or runs then ends with UNAVAILABLE. Stop blocks for at most the
-// connect timeout of each host.
+// Thread safety: all methods from any thread, from coroutines. Stop (or the destructor) from the
+// owner, not from the pool's threads; what waits or runs then ends with UNAVAILABLE. Stop blocks
+// for at most the connect timeout of each host.
 //
 // Errors, each with its reason: UNAVAILABLE POSTGRES_UNREACHABLE (with the server's word),
 // POSTGRES_CIRCUIT_OPEN (RetryInfo says when), POSTGRES_OUT_OF_CONNECTIONS (the server has none

@@ -35,8 +35,8 @@ TEST_F(PoolFaultsTest, AwayIsRefusedAtOnceAndBackIsFoundByItself) {
   EXPECT_TRUE(status::RetryAfter(status).has_value());
   EXPECT_NE(status.message().find("refused"), absl::string_view::npos) << status;
   ASSERT_TRUE(server_->Restart().ok());
-  EXPECT_TRUE(Eventually([&] { return Ask(*pool, "SELECT 1").get().ok(); },
-                         std::chrono::seconds(5)));
+  EXPECT_TRUE(
+      Eventually([&] { return Ask(*pool, "SELECT 1").get().ok(); }, std::chrono::seconds(5)));
   EXPECT_EQ(pool->figures().circuit_state, CircuitState::kClosed);
 }
 
@@ -53,24 +53,29 @@ TEST_F(PoolFaultsTest, TheFirstReadAfterARestartSucceeds) {
 TEST_F(PoolFaultsTest, AWriteWhoseConnectionBreaksIsNotRepeated) {
   auto pool = Make(Quick(1));
   ASSERT_TRUE(Ask(*pool, Write("CREATE TABLE IF NOT EXISTS once (x int)")).get().ok());
-  auto writing =
-      Ask(*pool, Write("WITH w AS (INSERT INTO once VALUES (1)) SELECT pg_sleep(30)"));
+  auto writing = Ask(*pool, Write("WITH w AS (INSERT INTO once VALUES (1)) SELECT pg_sleep(30)"));
   ASSERT_TRUE(Eventually([&] {
     return *server_->Sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'WITH w%'") == "1";
   }));
-  ASSERT_TRUE(server_->Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                           "WHERE query LIKE 'WITH w%'").ok());
+  ASSERT_TRUE(server_
+                  ->Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE query LIKE 'WITH w%'")
+                  .ok());
   EXPECT_EQ(writing.get().status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(*server_->Sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'WITH w%' "
-                          "AND state = 'active'"), "0");
+                          "AND state = 'active'"),
+            "0");
   // A read is.
   auto reading = Ask(*pool, "SELECT pg_sleep(0.5)::text");
   ASSERT_TRUE(Eventually([&] {
-    return *server_->Sql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
-                         "'SELECT pg_sleep(0.5)%' AND state = 'active'") == "1";
+    return *server_->Sql(
+               "SELECT count(*) FROM pg_stat_activity WHERE query LIKE "
+               "'SELECT pg_sleep(0.5)%' AND state = 'active'") == "1";
   }));
-  ASSERT_TRUE(server_->Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                           "WHERE query LIKE 'SELECT pg_sleep(0.5)%'").ok());
+  ASSERT_TRUE(server_
+                  ->Sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                        "WHERE query LIKE 'SELECT pg_sleep(0.5)%'")
+                  .ok());
   auto result = reading.get();
   EXPECT_TRUE(result.ok()) << result.status();
 }
@@ -162,9 +167,7 @@ TEST_F(PoolFaultsTest, FailoverFindsTheNewPrimary) {
             std::to_string((*primary)->port()));
   (*primary)->Kill();
   ASSERT_TRUE((*replica)->Promote().ok());
-  EXPECT_TRUE(Eventually([&] {
-    return Ask(*pool, Write("INSERT INTO t VALUES (1)")).get().ok();
-  }));
+  EXPECT_TRUE(Eventually([&] { return Ask(*pool, Write("INSERT INTO t VALUES (1)")).get().ok(); }));
   EXPECT_EQ(First(Ask(*pool, "SELECT inet_server_port()").get()),
             std::to_string((*replica)->port()));
 }

@@ -43,9 +43,9 @@ TEST_F(PoolTest, AReadCannotWriteAndAWriteCan) {
   EXPECT_EQ(inserted->changed_count(), 2);
   EXPECT_GT(inserted->wal_position().bytes, 0u);
   // The same connection, so its mode was set back.
-  EXPECT_EQ(status::Metadata(Ask(*pool, "INSERT INTO written VALUES (3)").get().status(),
-                             "sqlstate"),
-            "25006");
+  EXPECT_EQ(
+      status::Metadata(Ask(*pool, "INSERT INTO written VALUES (3)").get().status(), "sqlstate"),
+      "25006");
   EXPECT_EQ(First(Ask(*pool, "SELECT count(*) FROM written").get()), "2");
 }
 
@@ -185,9 +185,9 @@ TEST_F(PoolTest, WhatALeaseLeavesOpenIsRolledBack) {
 TEST_F(PoolTest, ASessionThatWasMadeWritableIsThrownAway) {
   auto pool = Make(Options(1));
   const std::string before = First(Ask(*pool, "SELECT pg_backend_pid()").get());
-  EXPECT_EQ(First(Ask(*pool, "SELECT set_config('default_transaction_read_only', 'off', false)")
-                      .get()),
-            "off");
+  EXPECT_EQ(
+      First(Ask(*pool, "SELECT set_config('default_transaction_read_only', 'off', false)").get()),
+      "off");
   EXPECT_EQ(status::Metadata(Ask(*pool, "CREATE TABLE sneaky (x int)").get().status(), "sqlstate"),
             "25006");
   EXPECT_NE(First(Ask(*pool, "SELECT pg_backend_pid()").get()), before);

@@ -40,10 +40,10 @@ class ReplicaTest : public PoolTest {
 
 TEST_F(ReplicaTest, OnlyReadsThatMayGoThere) {
   EXPECT_EQ(First(ReadAnywhere("SELECT inet_server_port()")), std::to_string(replica_->port()));
-  EXPECT_EQ(First(Ask(*pool_, "SELECT inet_server_port()").get()),
-            std::to_string(server_->port()));
-  auto written = Ask(*pool_, Write("INSERT INTO t VALUES (1)"), absl::Seconds(10),
-                     {.allow_replica = true}).get();
+  EXPECT_EQ(First(Ask(*pool_, "SELECT inet_server_port()").get()), std::to_string(server_->port()));
+  auto written =
+      Ask(*pool_, Write("INSERT INTO t VALUES (1)"), absl::Seconds(10), {.allow_replica = true})
+          .get();
   ASSERT_TRUE(written.ok()) << written.status();
   EXPECT_FALSE(written->on_replica());
   EXPECT_GE(pool_->figures().replica_statements_count, 1);
@@ -55,7 +55,8 @@ TEST_F(ReplicaTest, ReadYourWrites) {
     auto written = Ask(*pool_, Write("INSERT INTO t SELECT max(x) + 1 FROM t RETURNING x")).get();
     ASSERT_TRUE(written.ok()) << written.status();
     auto read = Ask(*pool_, Read("SELECT max(x) FROM t"), absl::Seconds(10),
-                    {.allow_replica = true, .after = written->wal_position()}).get();
+                    {.allow_replica = true, .after = written->wal_position()})
+                    .get();
     ASSERT_TRUE(read.ok()) << read.status();
     EXPECT_EQ(First(read), First(written));
     EXPECT_FALSE(read->on_replica());
@@ -67,7 +68,8 @@ TEST_F(ReplicaTest, ReadYourWrites) {
   ASSERT_TRUE(written.ok()) << written.status();
   EXPECT_TRUE(Eventually([&] {
     auto read = Ask(*pool_, Read("SELECT max(x) FROM t"), absl::Seconds(10),
-                    {.allow_replica = true, .after = written->wal_position()}).get();
+                    {.allow_replica = true, .after = written->wal_position()})
+                    .get();
     EXPECT_EQ(First(read), "1000");
     return read.ok() && read->on_replica();
   }));

@@ -42,7 +42,7 @@ void Request::OnRefused(absl::Status status) {
 
 void Request::OnResult(Link& link, absl::StatusOr<Result> result) {
   const bool answered = link.answered();
-  Observe(result.status(), !result.ok()                 ? 0
+  Observe(result.status(), !result.ok()                  ? 0
                            : result->changed_count() > 0 ? result->changed_count()
                                                          : result->rows_count());
   if (result.ok()) result->on_replica_ = pool_ != &context_.router.primary();
@@ -57,9 +57,9 @@ bool Request::TryAgain(const absl::Status& status, bool answered) {
   // Also what a replica ends because its primary has removed the rows that it reads.
   const bool conflict = at_replica && status::Metadata(status, "sqlstate") == "40001";
   // At the primary only what broke under it: that nobody is there is known already.
-  const bool lost = absl::IsUnavailable(status) &&
-                    (at_replica || (granted_at_ != TimePoint{} &&
-                                    status::Reason(status) == kUnreachable));
+  const bool lost =
+      absl::IsUnavailable(status) &&
+      (at_replica || (granted_at_ != TimePoint{} && status::Reason(status) == kUnreachable));
   if (!conflict && !lost) return false;
   tried_again_ = true;
   granted_at_ = {};
@@ -83,10 +83,10 @@ void Request::OnOverdue(Link& link) {
 
 void Request::Observe(const absl::Status& status, int64_t rows_count) {
   if (context_.options.observer == nullptr) return;
-  context_.options.observer->OnStatement(
-      {statement_, caller_, status, absl::FromChrono(granted_at_ - queued_at),
-       absl::FromChrono(steady_clock::now() - granted_at_), rows_count,
-       pool_ != &context_.router.primary()});
+  context_.options.observer->OnStatement({statement_, caller_, status,
+                                          absl::FromChrono(granted_at_ - queued_at),
+                                          absl::FromChrono(steady_clock::now() - granted_at_),
+                                          rows_count, pool_ != &context_.router.primary()});
 }
 
 void Request::End(absl::StatusOr<Result> result) {

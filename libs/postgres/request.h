@@ -5,6 +5,7 @@
 #ifndef LIBS_POSTGRES_REQUEST_H_
 #define LIBS_POSTGRES_REQUEST_H_
 
+#include <atomic>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -45,9 +46,7 @@ class Request final : public Waiter,
 
   void OnGranted(Link& link) override;
   void OnRefused(absl::Status status) override;
-  std::shared_ptr<const Caller> caller() const override {
-    return {shared_from_this(), &caller_};
-  }
+  std::shared_ptr<const Caller> caller() const override { return {shared_from_this(), &caller_}; }
 
   const Statement& statement() const override { return statement_; }
   void OnResult(Link& link, absl::StatusOr<Result> result) override;

@@ -30,13 +30,16 @@ class Result {
   uint32_t column_type(int column) const { return At(column).type; }
   // nullopt is NULL. REQUIRES: both within their counts.
   std::optional<std::string_view> Value(int64_t row, int column) const {
-    const Cell& cell = cells_[static_cast<size_t>(row) * columns_.size() +
-                              static_cast<size_t>(column)];
+    const Cell& cell =
+        cells_[static_cast<size_t>(row) * columns_.size() + static_cast<size_t>(column)];
     if (cell.size < 0) return std::nullopt;
     return std::string_view(bytes_).substr(cell.begin, static_cast<size_t>(cell.size));
   }
   // All of it, copied, as Connection::Query gives it.
   Rows ToRows() const;
+
+  // Of all values together.
+  size_t bytes_count() const { return bytes_.size(); }
 
   // There were more rows than Statement::max_rows_count.
   bool truncated() const { return truncated_; }

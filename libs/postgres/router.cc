@@ -34,15 +34,15 @@ Router::Router(EventLoop& loop, const PoolOptions& options)
   for (const std::string& url : options.replica_urls) {
     const ConnInfo info = *ParseConnInfo(url, options.application_name);
     const size_t index = replicas_.size();
-    replicas_.push_back(std::make_unique<Replica>(
-        loop, replica_options_, info,
-        [this, index](const auto& state) { OnReplica(index, state); }));
+    replicas_.push_back(
+        std::make_unique<Replica>(loop, replica_options_, info,
+                                  [this, index](const auto& state) { OnReplica(index, state); }));
     sync::MutexLock lock(mutex_);
     figures_.push_back({.name = NameOf(info.hosts[0]), .why_left = "not looked at yet"});
   }
   if (!replicas_.empty() || primary_.info().hosts.size() > 1) {
-    primary_watch_ = std::make_unique<ServerWatch>(
-        loop, options_, primary_.info(), [this](const auto& state) { OnPrimary(state); });
+    primary_watch_ = std::make_unique<ServerWatch>(loop, options_, primary_.info(),
+                                                   [this](const auto& state) { OnPrimary(state); });
   }
 }
 
@@ -145,9 +145,8 @@ void Router::OnReplica(size_t index, const absl::StatusOr<ServerState>& state) {
     figures_[index].lag = behind;
   }
   if (behind > options_.max_replica_lag) {
-    return LeaveReplica(index, absl::StrCat("it is ", absl::ToInt64Milliseconds(behind),
-                                            " ms behind"),
-                        false);
+    return LeaveReplica(
+        index, absl::StrCat("it is ", absl::ToInt64Milliseconds(behind), " ms behind"), false);
   }
   replica.in_use = true;
   sync::MutexLock lock(mutex_);

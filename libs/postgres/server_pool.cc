@@ -215,8 +215,7 @@ void ServerPool::CheckHeld(TimePoint now) {
 
 void ServerPool::CloseIdle(TimePoint now) {
   // The one that has been idle for longest is the first.
-  while (!idle_.empty() &&
-         links_.size() > static_cast<size_t>(options_.min_connections_count) &&
+  while (!idle_.empty() && links_.size() > static_cast<size_t>(options_.min_connections_count) &&
          now - idle_.front()->pool.idle_since >= Chrono(options_.idle_timeout)) {
     Link& link = *idle_.front();
     idle_.erase(idle_.begin());
@@ -264,11 +263,11 @@ absl::Status ServerPool::Busy() const {
 
 absl::Status ServerPool::CircuitOpen(TimePoint now) const {
   return status::WithRetryAfter(
-      status::Error(absl::StatusCode::kUnavailable, kCircuitOpen,
-                    absl::StrCat("PostgreSQL could not be reached ",
-                                 options_.breaker_failures_count,
-                                 " times in a row and is left alone for a moment; the last time: ",
-                                 last_error_.message())),
+      status::Error(
+          absl::StatusCode::kUnavailable, kCircuitOpen,
+          absl::StrCat("PostgreSQL could not be reached ", options_.breaker_failures_count,
+                       " times in a row and is left alone for a moment; the last time: ",
+                       last_error_.message())),
       absl::FromChrono(breaker_.open_until() - now));
 }
 

@@ -57,6 +57,8 @@ class ServerPool {
 
   // Waiters and busy connections.
   size_t load() const { return waiting_.size() + links_.size() - idle_.size(); }
+  // Whether whoever comes now has to wait for somebody to release a connection.
+  bool exhausted() const { return idle_.empty() && !waiting_.empty(); }
   const ConnInfo& info() const { return connector_.info(); }
 
   // Of one server; leaks, waits and counts as in PoolFigures.

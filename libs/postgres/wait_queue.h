@@ -73,7 +73,8 @@ class WaitQueue {
       if (which(*waiter)) out.push_back(std::move(waiter));
     }
     // Mostly none.
-    if (!out.empty()) waiters_.erase(std::remove(waiters_.begin(), waiters_.end(), nullptr), waiters_.end());
+    if (!out.empty())
+      waiters_.erase(std::remove(waiters_.begin(), waiters_.end(), nullptr), waiters_.end());
     return out;
   }
 

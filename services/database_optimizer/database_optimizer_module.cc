@@ -72,9 +72,9 @@ class DatabaseOptimizerModule final : public service::Module {
                     : std::make_unique<postgres::Client>(ClientOptionsOf(context.config))),
         source_(client_ ? std::make_unique<PostgresStatsSource>(*client_) : nullptr),
         engine_(source_.get()),
-        pool_(client_ ? std::make_unique<postgres::Pool>(
-                            PoolOptionsOf(context.config, context.logger))
-                      : nullptr),
+        pool_(client_
+                  ? std::make_unique<postgres::Pool>(PoolOptionsOf(context.config, context.logger))
+                  : nullptr),
         query_(pool_ ? std::make_unique<QueryEngine>(*pool_, context.clock) : nullptr),
         query_cache_(context),
         service_(engine_, pool_.get(), query_.get(), context.dispatcher) {

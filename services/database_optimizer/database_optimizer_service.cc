@@ -28,19 +28,18 @@ class DatabaseOptimizerService::Adapter final
 
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* c, const v1::GetStatsRequest* q,
                                      v1::GetStatsResponse* p) override {
-    return rpc_.Unary("GetStats", c, q, p,
-                      [this](rpc::CallContext& call, const v1::GetStatsRequest& request,
-                             v1::GetStatsResponse* response) -> Async<absl::Status> {
-                        auto stats =
-                            co_await engine_.GetStats(request, call.deadline() - clock_.Now());
-                        if (!stats.ok()) co_return stats.status();
-                        *response = *std::move(stats);
-                        if (pool_ != nullptr) {
-                          FillPoolStats(pool_->options(), pool_->figures(),
-                                        response->mutable_pool());
-                        }
-                        co_return absl::OkStatus();
-                      });
+    return rpc_.Unary(
+        "GetStats", c, q, p,
+        [this](rpc::CallContext& call, const v1::GetStatsRequest& request,
+               v1::GetStatsResponse* response) -> Async<absl::Status> {
+          auto stats = co_await engine_.GetStats(request, call.deadline() - clock_.Now());
+          if (!stats.ok()) co_return stats.status();
+          *response = *std::move(stats);
+          if (pool_ != nullptr) {
+            FillPoolStats(pool_->options(), pool_->figures(), response->mutable_pool());
+          }
+          co_return absl::OkStatus();
+        });
   }
 
   grpc::ServerUnaryReactor* Optimize(grpc::CallbackServerContext* c, const v1::OptimizeRequest* q,

@@ -230,7 +230,6 @@ TEST_F(WithPostgres, WhatIsNotBuiltYetSaysSo) {
   const absl::Status status = served_->Call(&Stub::Optimize, v1::OptimizeRequest(), &response);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
   EXPECT_EQ(status::Reason(status), status::kNotBuiltYet);
-  EXPECT_EQ(served_->ReasonOf(&Stub::Query), status::kNotBuiltYet);
 }
 
 TEST_F(WithPostgres, GoneIsUnreachableAndBackNeedsNoRestart) {

@@ -35,9 +35,9 @@ int Main() {
   ClosedLoop loop;
   const auto start = [&](int slot, int64_t number) {
     async::Start(executor, [&, slot, number]() -> Async<void> {
-      auto result = co_await pool.Run(
-          {.sql = sql, .parameters = {std::to_string(number * 7919 % keys + 1)}},
-          {.holder = "bench", .timeout = absl::Seconds(60)});
+      auto result =
+          co_await pool.Run({.sql = sql, .parameters = {std::to_string(number * 7919 % keys + 1)}},
+                            {.holder = "bench", .timeout = absl::Seconds(60)});
       loop.Ended(slot, result.ok() && result->rows_count() == 1);
     });
   };

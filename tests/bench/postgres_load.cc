@@ -176,7 +176,6 @@ int Main() {
 
 int main(int argc, char** argv) {
   slipstream::bench::ParseFlags(argc, argv);
-  return absl::GetFlag(FLAGS_reconnect)
-             ? slipstream::bench::Main<slipstream::bench::Reconnecting>()
-             : slipstream::bench::Main<slipstream::bench::Kept>();
+  return absl::GetFlag(FLAGS_reconnect) ? slipstream::bench::Main<slipstream::bench::Reconnecting>()
+                                        : slipstream::bench::Main<slipstream::bench::Kept>();
 }

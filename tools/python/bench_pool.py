@@ -123,6 +123,22 @@ def _start_optimizer(parties: Parties, postgres_url: str) -> tuple[Party, str, i
     return party, f"127.0.0.1:{grpc}", http
 
 
+class BusyConnections:
+    """The time that the service's connections are in use, read as a process's time is."""
+
+    name = "busy"
+
+    def __init__(self, http_port: int):
+        self.url = f"http://127.0.0.1:{http_port}/metrics"
+
+    def cpu_s(self) -> float:
+        with urllib.request.urlopen(self.url, timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith("slipstream_database_optimizer_pool_busy_seconds_total "):
+                    return float(line.split()[1])
+        raise BenchError("the pool's busy time is not among the service's series")
+
+
 class Sides:
     """All servers of one benchmark: they stay up, and are loaded in turn."""
 
@@ -130,24 +146,18 @@ class Sides:
         self.parties, self.seconds = parties, seconds
         self.postgres, self.url = _start_postgres(parties)
         self.pgbouncer, self.pgbouncer_url = _start_pgbouncer(parties, self.url)
-        self.optimizer, self.address, self.http = _start_optimizer(parties, self.url)
+        self.optimizer, self.address, http = _start_optimizer(parties, self.url)
+        self.busy = BusyConnections(http)
         self.token = parties.token("bench", "service")
 
-    def _busy_s(self) -> float:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/metrics", timeout=10) as answer:
-            for line in answer.read().decode().splitlines():
-                if line.startswith("slipstream_database_optimizer_pool_busy_seconds_total "):
-                    return float(line.split()[1])
-        raise BenchError("the pool's busy time is not among the service's series")
-
     def query(self, sql: str) -> dict:
-        # From after the first answers to the end, so the last calls lower it a little.
-        before, at = self._busy_s(), time.monotonic()
-        out = run_load(self.parties, "query_load", [self.optimizer, self.postgres], sql=sql,
+        out = run_load(self.parties, "query_load", [self.optimizer, self.postgres, self.busy],
+                       sql=sql,
                        address=self.address, token=self.token, channels=CHANNELS, inflight=CLIENTS,
                        columns=sql.count(",") + 1, keys=KEYS, seconds=self.seconds, **METADATA)
-        out["busy_percent"] = rounded((self._busy_s() - before) * 100
-                                      / ((time.monotonic() - at) * CONNECTIONS))
+        # In use, in microseconds of all connections together, for each call.
+        busy_us = out["cpu_us_per_call"].pop(self.busy.name)
+        out["busy_percent"] = busy_us * out["calls_per_second"] / 1e4 / CONNECTIONS
         return out
 
     def bouncer(self, sql: str) -> dict:

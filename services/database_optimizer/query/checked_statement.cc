@@ -25,10 +25,23 @@ absl::Status Refused(std::string_view reason, const std::string& message) {
 
 // Beginnings of names, for families.
 constexpr std::string_view kLastingFamilies[] = {
-    "crosstab",       "dblink",        "lo_",       "loread",          "lowrite",
-    "pg_advisory_",   "pg_create_",    "pg_drop_",  "pg_logical_",     "pg_ls_",
-    "pg_read_",       "pg_replication", "pg_stat_reset", "pg_stat_statements_reset",
-    "pg_try_advisory_", "pg_wal_replay_", "query_to_xml",
+    "crosstab",
+    "dblink",
+    "lo_",
+    "loread",
+    "lowrite",
+    "pg_advisory_",
+    "pg_create_",
+    "pg_drop_",
+    "pg_logical_",
+    "pg_ls_",
+    "pg_read_",
+    "pg_replication",
+    "pg_stat_reset",
+    "pg_stat_statements_reset",
+    "pg_try_advisory_",
+    "pg_wal_replay_",
+    "query_to_xml",
 };
 // Sorted.
 constexpr std::string_view kLasting[] = {
@@ -120,17 +133,16 @@ void Check(const json& tree, CheckedStatement* out) {
     return;
   }
   if (statements->size() > 1) {
-    out->status = Refused(kMultipleStatements,
-                          absl::StrCat("there are ", statements->size(),
-                                       " statements; Query runs one a call"));
+    out->status = Refused(kMultipleStatements, absl::StrCat("there are ", statements->size(),
+                                                            " statements; Query runs one a call"));
     return;
   }
   const json& statement = statements->front().at("stmt");
   if (!statement.contains("SelectStmt")) {
     const std::string kind = statement.empty() ? "" : statement.begin().key();
-    out->status = Refused(kNotReadOnly,
-                          absl::StrCat("Query runs SELECT, VALUES, TABLE and WITH alone, not ",
-                                       kind.substr(0, kind.find("Stmt"))));
+    out->status =
+        Refused(kNotReadOnly, absl::StrCat("Query runs SELECT, VALUES, TABLE and WITH alone, not ",
+                                           kind.substr(0, kind.find("Stmt"))));
     return;
   }
   Walk(out).Run(statement);
@@ -140,8 +152,9 @@ void Check(const json& tree, CheckedStatement* out) {
 
 bool HasLastingEffect(std::string_view name) {
   if (std::binary_search(std::begin(kLasting), std::end(kLasting), name)) return true;
-  return std::any_of(std::begin(kLastingFamilies), std::end(kLastingFamilies),
-                     [&](std::string_view family) { return name.substr(0, family.size()) == family; });
+  return std::any_of(
+      std::begin(kLastingFamilies), std::end(kLastingFamilies),
+      [&](std::string_view family) { return name.substr(0, family.size()) == family; });
 }
 
 CheckedStatement CheckStatement(std::string_view sql) {

@@ -15,16 +15,15 @@ namespace {
 
 absl::Status CheckFields(const v1::QueryRequest& request) {
   // Bytes: no statement that PostgreSQL needs is cut by that, as its words are ASCII.
-  if (request.statement().empty() ||
-      request.statement().size() > QueryEngine::kMaxStatementChars) {
+  if (request.statement().empty() || request.statement().size() > QueryEngine::kMaxStatementChars) {
     return status::FieldError("statement",
                               absl::StrCat("must have 1-", QueryEngine::kMaxStatementChars,
                                            " characters, has ", request.statement().size()));
   }
   if (request.max_rows_count() < 0 || request.max_rows_count() > QueryEngine::kMaxRowsCount) {
-    return status::FieldError(
-        "max_rows_count", absl::StrCat("must be 1-", QueryEngine::kMaxRowsCount, ", or 0 for ",
-                                       QueryEngine::kDefaultRowsCount));
+    return status::FieldError("max_rows_count",
+                              absl::StrCat("must be 1-", QueryEngine::kMaxRowsCount, ", or 0 for ",
+                                           QueryEngine::kDefaultRowsCount));
   }
   if (request.cache_ttl_ms() < 0 || request.cache_ttl_ms() > QueryEngine::kMaxCacheTtlMs) {
     return status::FieldError("cache_ttl_ms",
@@ -63,12 +62,12 @@ Async<absl::Status> QueryEngine::Query(const v1::QueryRequest& request, postgres
   if (!parameters.ok()) co_return parameters.status();
   StatementCache::Entry checked = statements_.Get(request.statement());
   if (!checked->status.ok()) co_return checked->status;
-  postgres::Statement statement{
-      .sql = checked->sql,
-      .parameters = *std::move(parameters),
-      .max_rows_count =
-          request.max_rows_count() == 0 ? kDefaultRowsCount : request.max_rows_count(),
-      .max_result_bytes = kMaxResultBytes};
+  postgres::Statement statement{.sql = checked->sql,
+                                .parameters = *std::move(parameters),
+                                .max_rows_count = request.max_rows_count() == 0
+                                                      ? kDefaultRowsCount
+                                                      : request.max_rows_count(),
+                                .max_result_bytes = kMaxResultBytes};
   if (request.cache_ttl_ms() > 0 && cache_ != nullptr) {
     co_return co_await RunCached(request, std::move(checked), std::move(statement),
                                  std::move(caller), response);
@@ -79,8 +78,8 @@ Async<absl::Status> QueryEngine::Query(const v1::QueryRequest& request, postgres
 
 Async<absl::Status> QueryEngine::Run(postgres::Statement statement, postgres::Caller caller,
                                      bool allow_replica, v1::QueryResponse* response) {
-  auto result = co_await pool_.Run(std::move(statement), std::move(caller),
-                                   {.allow_replica = allow_replica});
+  auto result =
+      co_await pool_.Run(std::move(statement), std::move(caller), {.allow_replica = allow_replica});
   if (!result.ok()) co_return Translated(result.status());
   co_return co_await Fill(*result, response);
 }
@@ -105,8 +104,7 @@ Async<absl::Status> QueryEngine::RunCached(const v1::QueryRequest& request,
   co_return absl::OkStatus();
 }
 
-Async<absl::Status> QueryEngine::Fill(const postgres::Result& result,
-                                      v1::QueryResponse* response) {
+Async<absl::Status> QueryEngine::Fill(const postgres::Result& result, v1::QueryResponse* response) {
   std::vector<uint32_t> types(static_cast<size_t>(result.columns_count()));
   for (int i = 0; i < result.columns_count(); ++i) {
     types[static_cast<size_t>(i)] = result.column_type(i);
@@ -135,11 +133,11 @@ Async<absl::Status> QueryEngine::Fill(const postgres::Result& result,
   co_return absl::OkStatus();
 }
 
-Async<absl::StatusOr<int>> QueryEngine::InvalidateTables(
-    const v1::InvalidateTablesRequest& request, postgres::Caller caller) {
+Async<absl::StatusOr<int>> QueryEngine::InvalidateTables(const v1::InvalidateTablesRequest& request,
+                                                         postgres::Caller caller) {
   if (request.tables().empty() || request.tables_size() > kMaxTablesCount) {
-    co_return status::FieldError("tables", absl::StrCat("must be 1-", kMaxTablesCount, ", are ",
-                                                        request.tables_size()));
+    co_return status::FieldError(
+        "tables", absl::StrCat("must be 1-", kMaxTablesCount, ", are ", request.tables_size()));
   }
   std::vector<TableName> tables;
   for (const std::string& text : request.tables()) {
@@ -171,7 +169,8 @@ Async<absl::StatusOr<postgres::Result>> QueryEngine::Write(postgres::Statement s
   statement.access = postgres::Access::kWrite;
   auto result = co_await pool_.Run(std::move(statement), caller);
   // A refused statement changed nothing; of one whose connection broke nobody knows.
-  const bool refused = !result.ok() && status::Reason(result.status()) == postgres::kStatementRefused;
+  const bool refused =
+      !result.ok() && status::Reason(result.status()) == postgres::kStatementRefused;
   if (refused || tables.empty()) co_return result;
   absl::Status told = co_await Invalidate(std::move(tables), std::move(caller));
   if (result.ok() && !told.ok()) co_return told;

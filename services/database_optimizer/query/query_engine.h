@@ -61,8 +61,8 @@ class QueryEngine {
   static constexpr size_t kKeptStatementsCount = 1000;
   static constexpr size_t kKeptStatementsBytes = 16 << 20;
 
-  Async<absl::Status> Run(postgres::Statement statement, postgres::Caller caller, bool allow_replica,
-                          v1::QueryResponse* response);
+  Async<absl::Status> Run(postgres::Statement statement, postgres::Caller caller,
+                          bool allow_replica, v1::QueryResponse* response);
   Async<absl::Status> RunCached(const v1::QueryRequest& request, StatementCache::Entry checked,
                                 postgres::Statement statement, postgres::Caller caller,
                                 v1::QueryResponse* response);

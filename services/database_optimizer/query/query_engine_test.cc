@@ -26,8 +26,10 @@ class QueryEngineTest : public testing::Test {
     auto server = tests::PostgresServer::Start();
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = server->release();
-    ASSERT_TRUE(server_->Sql("CREATE TABLE items (id int PRIMARY KEY, name text); "
-                             "INSERT INTO items VALUES (1, 'one'), (2, 'two''s'), (3, NULL)").ok());
+    ASSERT_TRUE(server_
+                    ->Sql("CREATE TABLE items (id int PRIMARY KEY, name text); "
+                          "INSERT INTO items VALUES (1, 'one'), (2, 'two''s'), (3, NULL)")
+                    .ok());
   }
   static void TearDownTestSuite() {
     delete server_;
@@ -86,10 +88,10 @@ TEST_F(QueryEngineTest, RowsWithColumnsTypesAndParameters) {
 }
 
 TEST_F(QueryEngineTest, NumbersThatADoubleCannotHoldAreStrings) {
-  auto answer = Query(Asking(
-      "SELECT 9007199254740992::int8, 9007199254740993::int8, (-9007199254740993)::int8, "
-      "12.50::numeric, 1234567890.1234567::numeric, 'NaN'::float8, 'Infinity'::float8, "
-      "1e300::float8, 0.1::float4, '{1,2}'::int[], NULL::int8"));
+  auto answer = Query(
+      Asking("SELECT 9007199254740992::int8, 9007199254740993::int8, (-9007199254740993)::int8, "
+             "12.50::numeric, 1234567890.1234567::numeric, 'NaN'::float8, 'Infinity'::float8, "
+             "1e300::float8, 0.1::float4, '{1,2}'::int[], NULL::int8"));
   ASSERT_TRUE(answer.ok()) << answer.status();
   const auto& values = answer->rows(0).values();
   EXPECT_EQ(values[0].number_value(), 9007199254740992.0);
@@ -125,15 +127,31 @@ TEST_F(QueryEngineTest, ParametersOfEachKind) {
 
 TEST_F(QueryEngineTest, WhatWritesIsRefused) {
   for (const char* statement :
-       {"INSERT INTO items VALUES (9, 'x')", "UPDATE items SET name = 'x'", "DELETE FROM items",
-        "TRUNCATE items", "DROP TABLE items", "CREATE TABLE other (x int)",
+       {"INSERT INTO items VALUES (9, 'x')",
+        "UPDATE items SET name = 'x'",
+        "DELETE FROM items",
+        "TRUNCATE items",
+        "DROP TABLE items",
+        "CREATE TABLE other (x int)",
         "WITH d AS (DELETE FROM items RETURNING *) SELECT * FROM d",
         "SELECT * FROM (WITH d AS (UPDATE items SET name = 'x' RETURNING 1) SELECT 1) s",
-        "SELECT * INTO other FROM items", "SELECT * FROM items FOR UPDATE",
-        "SELECT * FROM (SELECT * FROM items FOR SHARE) s", "COPY items TO STDOUT",
-        "COPY items TO PROGRAM 'true'", "SET default_transaction_read_only = off", "BEGIN",
-        "COMMIT", "DO $$ BEGIN END $$", "CALL nothing()", "VACUUM", "LISTEN x", "NOTIFY x",
-        "LOCK items", "PREPARE p AS SELECT 1", "EXPLAIN ANALYZE DELETE FROM items", "DISCARD ALL",
+        "SELECT * INTO other FROM items",
+        "SELECT * FROM items FOR UPDATE",
+        "SELECT * FROM (SELECT * FROM items FOR SHARE) s",
+        "COPY items TO STDOUT",
+        "COPY items TO PROGRAM 'true'",
+        "SET default_transaction_read_only = off",
+        "BEGIN",
+        "COMMIT",
+        "DO $$ BEGIN END $$",
+        "CALL nothing()",
+        "VACUUM",
+        "LISTEN x",
+        "NOTIFY x",
+        "LOCK items",
+        "PREPARE p AS SELECT 1",
+        "EXPLAIN ANALYZE DELETE FROM items",
+        "DISCARD ALL",
         "MERGE INTO items USING items i ON false WHEN MATCHED THEN DELETE"}) {
     EXPECT_EQ(ReasonOf(statement), "STATEMENT_NOT_READ_ONLY") << statement;
   }
@@ -157,10 +175,11 @@ TEST_F(QueryEngineTest, FunctionsWithLastingEffectsAreRefused) {
 
 // One of a user's own hides what it does from the parser; PostgreSQL and the pool stop it.
 TEST_F(QueryEngineTest, AFunctionThatWritesIsStoppedByTheTransaction) {
-  ASSERT_TRUE(server_->Sql("CREATE OR REPLACE FUNCTION sneak() RETURNS int LANGUAGE sql VOLATILE AS "
-                           "$$ INSERT INTO items VALUES (99, 'x') RETURNING id $$; "
-                           "CREATE OR REPLACE FUNCTION unlock() RETURNS text LANGUAGE sql AS "
-                           "$$ SELECT set_config('default_transaction_read_only', 'off', false) $$")
+  ASSERT_TRUE(server_
+                  ->Sql("CREATE OR REPLACE FUNCTION sneak() RETURNS int LANGUAGE sql VOLATILE AS "
+                        "$$ INSERT INTO items VALUES (99, 'x') RETURNING id $$; "
+                        "CREATE OR REPLACE FUNCTION unlock() RETURNS text LANGUAGE sql AS "
+                        "$$ SELECT set_config('default_transaction_read_only', 'off', false) $$")
                   .ok());
   EXPECT_EQ(ReasonOf("SELECT sneak()"), "STATEMENT_NOT_READ_ONLY");
   for (int i = 0; i < 20; ++i) {
@@ -257,8 +276,8 @@ TEST(CheckedStatementTest, FindsTheTables) {
       "WITH w AS (SELECT * FROM a.b) SELECT * FROM w JOIN \"Odd\" o ON true WHERE EXISTS "
       "(SELECT 1 FROM c UNION SELECT 2 FROM c) ORDER BY (SELECT max(x) FROM d)");
   ASSERT_TRUE(checked.status.ok()) << checked.status;
-  EXPECT_EQ(checked.tables, (std::vector<TableName>{
-                                {"", "Odd"}, {"", "c"}, {"", "d"}, {"", "w"}, {"a", "b"}}));
+  EXPECT_EQ(checked.tables,
+            (std::vector<TableName>{{"", "Odd"}, {"", "c"}, {"", "d"}, {"", "w"}, {"a", "b"}}));
 }
 
 TEST(CheckedStatementTest, TableNames) {

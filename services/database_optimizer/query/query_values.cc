@@ -85,9 +85,9 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ParametersToText(
     if (out.back()) bytes_count += out.back()->size();
   }
   if (bytes_count > kMaxParametersBytes) {
-    return status::FieldError("parameters", absl::StrCat("at most ", kMaxParametersBytes,
-                                                         " bytes together, they have ",
-                                                         bytes_count));
+    return status::FieldError(
+        "parameters",
+        absl::StrCat("at most ", kMaxParametersBytes, " bytes together, they have ", bytes_count));
   }
   return out;
 }
