@@ -88,6 +88,18 @@ struct Connection::Impl {
 
 absl::Status CheckUrl(const std::string& url) { return ParseUrl(url).status(); }
 
+std::string AddressText(const std::string& url) {
+  auto settings = ParseUrl(url);
+  if (!settings.ok()) return "";
+  auto& s = *settings;
+  return absl::StrCat(s["host"], s["port"].empty() ? "" : ":", s["port"], "/", s["dbname"]);
+}
+
+std::string DatabaseText(const std::string& url) {
+  auto settings = ParseUrl(url);
+  return settings.ok() ? (*settings)["dbname"] : "";
+}
+
 std::string VersionText(int server_version) {
   return absl::StrCat(server_version / 10000, ".", server_version % 10000);
 }
@@ -134,6 +146,17 @@ Connection::~Connection() = default;
 
 absl::StatusOr<Rows> Connection::Query(const std::string& sql,
                                        const std::vector<std::optional<std::string>>& parameters) {
+  return Run(sql, parameters, !parameters.empty());
+}
+
+absl::StatusOr<Rows> Connection::QueryOne(
+    const std::string& sql, const std::vector<std::optional<std::string>>& parameters) {
+  return Run(sql, parameters, true);
+}
+
+absl::StatusOr<Rows> Connection::Run(const std::string& sql,
+                                     const std::vector<std::optional<std::string>>& parameters,
+                                     bool extended) {
   std::vector<const char*> values;
   values.reserve(parameters.size());
   for (const auto& p : parameters) values.push_back(p ? p->c_str() : nullptr);
@@ -143,9 +166,8 @@ absl::StatusOr<Rows> Connection::Query(const std::string& sql,
       work.exec(impl_->set_up_sql);
       impl_->set_up_sql.clear();
     }
-    return ToRows(values.empty()
-                      ? work.exec(sql)
-                      : work.exec_params(sql, pqxx::prepare::make_dynamic_params(values)));
+    return ToRows(extended ? work.exec_params(sql, pqxx::prepare::make_dynamic_params(values))
+                           : work.exec(sql));
   } catch (const std::exception& error) {
     return FromException(error, impl_->connection.is_open());
   }

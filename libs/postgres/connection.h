@@ -55,6 +55,12 @@ using Rows = std::vector<Row>;
 // OK, or INVALID_ARGUMENT. Opens nothing.
 absl::Status CheckUrl(const std::string& url);
 
+// Where it leads, without secrets: "host:port/name", with libpq's defaults left out; empty when the
+// URL cannot be read.
+std::string AddressText(const std::string& url);
+// The database's name; empty when the URL does not say it.
+std::string DatabaseText(const std::string& url);
+
 // "15.4" of 150004.
 std::string VersionText(int server_version);
 
@@ -74,6 +80,11 @@ class Connection {
   absl::StatusOr<Rows> Query(const std::string& sql,
                              const std::vector<std::optional<std::string>>& parameters = {});
 
+  // The same for a text that somebody else wrote: by the extended protocol, in which the server
+  // takes one statement and refuses more.
+  absl::StatusOr<Rows> QueryOne(const std::string& sql,
+                                const std::vector<std::optional<std::string>>& parameters = {});
+
   int server_version() const { return server_version_; }
 
   // Cuts the connection: a Query that waits for a server which does not answer ends with
@@ -83,6 +94,9 @@ class Connection {
  private:
   struct Impl;
   explicit Connection(std::unique_ptr<Impl> impl);
+  absl::StatusOr<Rows> Run(const std::string& sql,
+                           const std::vector<std::optional<std::string>>& parameters,
+                           bool extended);
 
   std::unique_ptr<Impl> impl_;
   int server_version_ = 0;

@@ -78,6 +78,20 @@ TEST_F(PostgresTest, ARefusedStatementKeepsTheConnection) {
   EXPECT_TRUE((*connection)->Query("SELECT 1").ok());
 }
 
+TEST_F(PostgresTest, QueryOneTakesNoMoreThanOne) {
+  auto connection = Connection::Open(To(server_->url()));
+  ASSERT_TRUE(connection.ok()) << connection.status();
+  const absl::Status status =
+      (*connection)->QueryOne("SELECT 1; CREATE TABLE smuggled (i int)").status();
+  EXPECT_EQ(status::Metadata(status, "sqlstate"), "42601") << status;
+  auto rows = (*connection)->QueryOne("SELECT to_regclass('smuggled')");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(*rows, (Rows{{std::nullopt}}));
+  rows = (*connection)->QueryOne("SELECT $1", {"x"});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(*rows, (Rows{{"x"}}));
+}
+
 TEST_F(PostgresTest, TheServerEndsAStatementAtItsTimeout) {
   ConnectionOptions options = To(server_->url());
   options.statement_timeout = absl::Milliseconds(50);
@@ -179,6 +193,16 @@ TEST(ConnectionUrl, ABadOneIsRefusedWithoutQuotingIt) {
     EXPECT_EQ(status.message().find("s3cret"), absl::string_view::npos) << status;
   }
   EXPECT_TRUE(CheckUrl("postgresql://user:p%40ss@db.example.com:5432/app?sslmode=require").ok());
+}
+
+TEST(ConnectionUrl, WhereItLeadsWithoutSecrets) {
+  EXPECT_EQ(AddressText("postgresql://u:s3?cret@db.example.com:5433/app?connect_timeout=3"),
+            "db.example.com:5433/app");
+  EXPECT_EQ(AddressText("postgresql://db/app?user=u&password=s3%40cret"), "db/app");
+  EXPECT_EQ(AddressText("host=db dbname=app password='s3@cret'"), "db/app");
+  EXPECT_EQ(AddressText("postgresql://%zz"), "");
+  EXPECT_EQ(DatabaseText("postgresql://u:s3cret@db:5433/app"), "app");
+  EXPECT_EQ(DatabaseText("postgresql://db"), "");
 }
 
 TEST(ConnectionVersion, TheOldestThatServes) {
