@@ -6,9 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+import slipctl_analyze
 import tokens
 from client import ApiError, Client
 from suite import ROOT
+from suite_figures import metrics_addresses
 
 
 def _run_folder(options) -> Path:
@@ -28,14 +30,20 @@ def _token(options) -> str:
     return tokens.issue(_secret(options), options.user, roles, options.tenant, options.lifetime)
 
 
+def _state(options) -> dict:
+    """What the local suite's run folder says of it; empty when none runs."""
+    state = _run_folder(options) / "suite.json"
+    return json.loads(state.read_text()) if state.exists() else {}
+
+
 def _client(options) -> Client:
     base = options.edge
     if not base:
-        state = _run_folder(options) / "suite.json"
-        if not state.exists():
-            sys.exit(f"slipctl: no suite runs ({state} is missing); start one with tools/up, or "
-                     "name an edge with --edge http://host:port")
-        base = json.loads(state.read_text())["edge"]
+        state = _state(options)
+        if not state:
+            sys.exit(f"slipctl: no suite runs ({_run_folder(options)}/suite.json is missing); start "
+                     "one with tools/up, or name an edge with --edge http://host:port")
+        base = state["edge"]
     return Client(base, os.environ.get("SLIP_TOKEN") or _token(options))
 
 
@@ -83,6 +91,19 @@ def stats(options) -> None:
             "cache": client.get("/api/v1/performance/cache/stats")})
 
 
+def _looking_after(function):
+    """A command of slipctl_analyze: as an administrator, since most of what it needs is theirs."""
+    def run(options) -> None:
+        options.admin = True
+        state = {} if options.edge else _state(options)
+        try:
+            addresses = metrics_addresses(state, getattr(options, "metrics", []))
+        except ValueError as error:
+            sys.exit(f"slipctl: {error}")
+        function(_client(options), addresses, options)
+    return run
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--user", default="alice", help="whose token is made (default: alice)")
@@ -112,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--status", help="only this status, such as RUNNING")
     command.add_argument("--limit", type=int, default=20)
     add("stats", stats, "figures of queue and cache")
+    slipctl_analyze.add_commands(
+        lambda name, function, help_text: add(name, _looking_after(function), help_text))
     return parser
 
 
@@ -126,7 +149,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"slipctl: the edge cannot be reached: {error}")
     except json.JSONDecodeError as error:
-        sys.exit(f"slipctl: --args is not JSON: {error}")
+        sys.exit(f"slipctl: not JSON: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
 

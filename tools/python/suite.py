@@ -114,7 +114,8 @@ class Suite:
         deadline = time.monotonic() + timeout_s
         for name in self.grpc:
             self.wait_ready(name, deadline - time.monotonic())
-        (self.folder / "suite.json").write_text(json.dumps({"edge": self.base}) + "\n")
+        (self.folder / "suite.json").write_text(json.dumps(
+            {"edge": self.base, "http": self.http}) + "\n")
         return self
 
     def _own_the_folder(self) -> None:
