@@ -29,6 +29,13 @@ Async<absl::StatusOr<v1::GetStatsResponse>> DatabaseOptimizerEngine::GetStats(
   co_return co_await source_->Read(limit_count, std::min(time_left, kMaxStatsTime));
 }
 
+Async<absl::StatusOr<v1::ExplainQueryResponse>> DatabaseOptimizerEngine::ExplainQuery(
+    const v1::ExplainQueryRequest& request, absl::Duration time_left) {
+  if (absl::Status status = CheckConfigured(); !status.ok()) co_return status;
+  if (explainer_ == nullptr) co_return NotBuiltYet("ExplainQuery");
+  co_return co_await explainer_->Explain(request, time_left);
+}
+
 absl::Status DatabaseOptimizerEngine::NotBuiltYet(absl::string_view rpc) const {
   if (absl::Status status = CheckConfigured(); !status.ok()) return status;
   return status::NotBuiltYet(absl::StrCat("DatabaseOptimizerService.", rpc));

@@ -1,8 +1,9 @@
 // The optimizer's logic. Links neither gRPC nor libpqxx.
 //
-// Thread safety: all methods from any coroutine. The source outlives the engine.
+// Thread safety: all methods from any coroutine. Source and explainer outlive the engine.
 // Errors: UNAVAILABLE POSTGRES_NOT_CONFIGURED while no database is configured, else those of
-// DatabaseStatsSource; INVALID_ARGUMENT INVALID_FIELD; UNIMPLEMENTED NOT_BUILT_YET.
+// DatabaseStatsSource and QueryExplainer; INVALID_ARGUMENT INVALID_FIELD; UNIMPLEMENTED
+// NOT_BUILT_YET.
 #ifndef SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
 #define SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
 
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "libs/async/async.h"
 #include "services/database_optimizer/database_stats_source.h"
+#include "services/database_optimizer/watch/query_explainer.h"
 #include "slipstream/database_optimizer/v1/database_optimizer.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -23,7 +25,8 @@ class DatabaseOptimizerEngine {
   static constexpr absl::Duration kMaxStatsTime = absl::Seconds(8);
 
   // Null: no database is configured.
-  explicit DatabaseOptimizerEngine(DatabaseStatsSource* source) : source_(source) {}
+  explicit DatabaseOptimizerEngine(DatabaseStatsSource* source, QueryExplainer* explainer = nullptr)
+      : source_(source), explainer_(explainer) {}
 
   // OK when a database is configured.
   absl::Status CheckConfigured() const;
@@ -32,11 +35,15 @@ class DatabaseOptimizerEngine {
   Async<absl::StatusOr<v1::GetStatsResponse>> GetStats(const v1::GetStatsRequest& request,
                                                        absl::Duration time_left);
 
+  Async<absl::StatusOr<v1::ExplainQueryResponse>> ExplainQuery(
+      const v1::ExplainQueryRequest& request, absl::Duration time_left);
+
   // What every other RPC answers until it is built; `rpc` is its name.
   absl::Status NotBuiltYet(absl::string_view rpc) const;
 
  private:
   DatabaseStatsSource* const source_;
+  QueryExplainer* const explainer_;
 };
 
 }  // namespace slipstream::database_optimizer

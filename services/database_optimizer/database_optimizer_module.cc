@@ -6,16 +6,17 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "libs/postgres/client.h"
 #include "libs/postgres/pool.h"
 #include "libs/status/status.h"
 #include "services/database_optimizer/database_optimizer_engine.h"
 #include "services/database_optimizer/database_optimizer_metrics.h"
 #include "services/database_optimizer/database_optimizer_service.h"
-#include "services/database_optimizer/postgres_stats_source.h"
 #include "services/database_optimizer/query/pool_metrics.h"
+#include "services/database_optimizer/query/pool_stats.h"
 #include "services/database_optimizer/query/query_cache_parts.h"
 #include "services/database_optimizer/query/query_engine.h"
+#include "services/database_optimizer/watch/database_watch.h"
+#include "services/database_optimizer/watch/pool_observer.h"
 #include "slipstream/config/v1/config.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -24,18 +25,8 @@ namespace {
 
 constexpr char kSetting[] = "database_optimizer.postgres_url: ";
 
-postgres::ClientOptions ClientOptionsOf(const config::v1::Config& config) {
-  postgres::ClientOptions out;
-  out.connection.url = config.database_optimizer().postgres_url();
-  out.connection.read_only = true;
-  out.connection.application_name = "slipstream database_optimizer";
-  out.threads_count = config.runtime().blocking_threads_count();
-  out.retry_broken = true;  // all statements only read
-  return out;
-}
-
-postgres::PoolOptions PoolOptionsOf(const config::v1::Config& config,
-                                    const logging::Logger& logger) {
+postgres::PoolOptions PoolOptionsOf(const config::v1::Config& config, const logging::Logger& logger,
+                                    std::shared_ptr<postgres::StatementObserver> observer) {
   const auto& from = config.database_optimizer().pool();
   postgres::PoolOptions out;
   out.primary_url = config.database_optimizer().postgres_url();
@@ -54,6 +45,7 @@ postgres::PoolOptions PoolOptionsOf(const config::v1::Config& config,
   out.breaker_open = absl::Milliseconds(from.breaker_open_ms());
   out.replica_check_interval = absl::Milliseconds(from.replica_check_interval_ms());
   out.max_replica_lag = absl::Milliseconds(from.max_replica_lag_ms());
+  out.observer = std::move(observer);
   out.on_leak = [logger](const postgres::Leak& leak) {
     logger.Warning("a connection to PostgreSQL is held for too long",
                    {{"holder", leak.holder},
@@ -67,18 +59,23 @@ class DatabaseOptimizerModule final : public service::Module {
  public:
   explicit DatabaseOptimizerModule(service::Context& context)
       : logger_(context.logger),
-        client_(context.config.database_optimizer().postgres_url().empty()
-                    ? nullptr
-                    : std::make_unique<postgres::Client>(ClientOptionsOf(context.config))),
-        source_(client_ ? std::make_unique<PostgresStatsSource>(*client_) : nullptr),
-        engine_(source_.get()),
-        pool_(client_
-                  ? std::make_unique<postgres::Pool>(PoolOptionsOf(context.config, context.logger))
-                  : nullptr),
+        observer_(Configured(context)
+                      ? std::make_shared<PoolObserver>(context.clock,
+                                                       context.config.database_optimizer().watch())
+                      : nullptr),
+        pool_(Configured(context) ? std::make_unique<postgres::Pool>(
+                                        PoolOptionsOf(context.config, context.logger, observer_))
+                                  : nullptr),
+        watch_(Configured(context) ? std::make_unique<DatabaseWatch>(
+                                         context, observer_->observed(),
+                                         [this](v1::GetStatsResponse* out) { AddPool(out); })
+                                   : nullptr),
+        engine_(watch_ ? &watch_->stats_source() : nullptr,
+                watch_ ? &watch_->explainer() : nullptr),
         query_(pool_ ? std::make_unique<QueryEngine>(*pool_, context.clock) : nullptr),
         query_cache_(context),
         service_(engine_, pool_.get(), query_.get(), context.dispatcher) {
-    if (client_) metrics_ = AddDatabaseOptimizerMetrics(context.metrics, *client_);
+    if (watch_) metrics_ = AddDatabaseOptimizerMetrics(context.metrics, watch_->stats_client());
     if (pool_) pool_metrics_ = AddPoolMetrics(context.metrics, *pool_);
   }
 
@@ -86,10 +83,11 @@ class DatabaseOptimizerModule final : public service::Module {
 
   // A server that is too old stops the process; one that is away does not: it may come back.
   absl::Status Start() override {
-    if (client_ == nullptr) return absl::OkStatus();
+    if (watch_ == nullptr) return absl::OkStatus();
     query_->UseCache(query_cache_.Start());
     pool_->Start();
-    auto connection = postgres::Connection::Open(client_->options().connection);
+    watch_->Start();
+    auto connection = postgres::Connection::Open(watch_->stats_client().options().connection);
     if (connection.ok()) {
       logger_.Info("PostgreSQL connected",
                    {{"version", postgres::VersionText((*connection)->server_version())}});
@@ -105,17 +103,36 @@ class DatabaseOptimizerModule final : public service::Module {
   }
 
   void Stop() override {
+    if (watch_ != nullptr) watch_->Stop();
     if (pool_ != nullptr) pool_->Stop();
     query_cache_.Stop();
-    if (client_ != nullptr) client_->Stop();
+    if (observer_ != nullptr) observer_->Stop();
   }
 
  private:
+  static bool Configured(const service::Context& context) {
+    return !context.config.database_optimizer().postgres_url().empty();
+  }
+  // The replicas of replica_urls stand besides those that stream from the primary, since nothing
+  // tells which of these is which of those.
+  void AddPool(v1::GetStatsResponse* out) const {
+    const postgres::PoolFigures figures = pool_->figures();
+    FillPoolStats(pool_->options(), figures, out->mutable_pool());
+    for (const postgres::ReplicaFigures& replica : figures.replicas) {
+      auto* added = out->add_replicas();
+      added->set_name(replica.name);
+      added->set_lag_bytes(replica.lag_bytes);
+      added->set_lag_ms(absl::ToInt64Milliseconds(replica.lag));
+      added->set_in_use(replica.in_use);
+    }
+  }
+
   const logging::Logger logger_;
-  const std::unique_ptr<postgres::Client> client_;
-  const std::unique_ptr<PostgresStatsSource> source_;
-  DatabaseOptimizerEngine engine_;
+  // All null when no database is configured.
+  const std::shared_ptr<PoolObserver> observer_;
   const std::unique_ptr<postgres::Pool> pool_;
+  const std::unique_ptr<DatabaseWatch> watch_;
+  DatabaseOptimizerEngine engine_;
   const std::unique_ptr<QueryEngine> query_;
   QueryCacheParts query_cache_;
   DatabaseOptimizerService service_;

@@ -69,7 +69,15 @@ class DatabaseOptimizerService::Adapter final
   grpc::ServerUnaryReactor* ExplainQuery(grpc::CallbackServerContext* c,
                                          const v1::ExplainQueryRequest* q,
                                          v1::ExplainQueryResponse* p) override {
-    return NotBuiltYet("ExplainQuery", c, q, p);
+    return rpc_.Unary("ExplainQuery", c, q, p,
+                      [this](rpc::CallContext& call, const v1::ExplainQueryRequest& request,
+                             v1::ExplainQueryResponse* response) -> Async<absl::Status> {
+                        auto plan =
+                            co_await engine_.ExplainQuery(request, call.deadline() - clock_.Now());
+                        if (!plan.ok()) co_return plan.status();
+                        *response = *std::move(plan);
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* Query(grpc::CallbackServerContext* c, const v1::QueryRequest* q,
                                   v1::QueryResponse* p) override {

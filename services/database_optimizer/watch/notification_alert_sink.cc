@@ -1,0 +1,87 @@
+#include "services/database_optimizer/watch/notification_alert_sink.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "libs/rpc/client_call.h"
+#include "libs/timestamp/timestamp.h"
+#include "services/database_optimizer/watch/alert_rules.h"
+
+namespace slipstream::database_optimizer {
+
+namespace {
+
+namespace nv = notification::v1;
+
+constexpr absl::Duration kCallTimeout = absl::Seconds(2);
+// FNV-1a: the same in every process, which std::hash need not be.
+constexpr uint64_t kFnvOffset = 14695981039346656037u;
+constexpr uint64_t kFnvPrime = 1099511628211u;
+
+uint64_t HashOf(absl::string_view text) {
+  uint64_t hash = kFnvOffset;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
+  return hash;
+}
+
+const char* NameOf(AlertChange::State state) {
+  switch (state) {
+    case AlertChange::State::kRaised:
+      return "raised";
+    case AlertChange::State::kRepeated:
+      return "repeated";
+    case AlertChange::State::kResolved:
+      return "resolved";
+  }
+  return "raised";
+}
+
+}  // namespace
+
+nv::PublishRequest ToPublishRequest(const AlertChange& change, const AlertedDatabase& database,
+                                    absl::Duration repeat) {
+  const v1::DatabaseAlert& alert = change.alert;
+  const std::string severity =
+      absl::AsciiStrToLower(v1::DatabaseAlert::Severity_Name(alert.severity()));
+  const bool resolved = change.state == AlertChange::State::kResolved;
+  nv::PublishRequest request;
+  request.set_channel("broadcast");
+  request.set_type("performance_alert");
+  // Two that are told are at least a period apart, so they are never in the same one.
+  const int64_t period = absl::ToUnixMillis(change.at) / absl::ToInt64Milliseconds(repeat);
+  request.set_idempotency_key(absl::StrCat(
+      "database_optimizer/",
+      absl::Hex(HashOf(absl::StrCat(database.address, "\n", alert.kind(), "\n", alert.object()))),
+      "/", resolved ? "resolved-" : "", severity, "/", period));
+  auto& payload = *request.mutable_payload()->mutable_fields();
+  payload["source"].set_string_value("database_optimizer");
+  payload["database"].set_string_value(database.name);
+  payload["kind"].set_string_value(KindName(alert.kind()));
+  payload["severity"].set_string_value(severity);
+  payload["state"].set_string_value(NameOf(change.state));
+  payload["object"].set_string_value(alert.object());
+  payload["message"].set_string_value(alert.message());
+  payload["raised_at"].set_string_value(absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%E3SZ", timestamp::ToTime(alert.raised_at()), absl::UTCTimeZone()));
+  return request;
+}
+
+Async<absl::Status> NotificationAlertSink::Tell(std::span<const AlertChange> changes) {
+  if (stub_ == nullptr) {
+    stub_ = nv::NotificationService::NewStub(peers_.Channel("notification"));
+  }
+  nv::PublishManyRequest request;
+  for (const AlertChange& change : changes) {
+    *request.add_events() = ToPublishRequest(change, database_, repeat_);
+  }
+  rpc::CallOptions options = peers_.OwnCall();
+  options.timeout = kCallTimeout;
+  auto response = co_await rpc::CallUnary<nv::PublishManyResponse>(
+      options, [&](grpc::ClientContext* context, nv::PublishManyResponse* out, auto done) {
+        stub_->async()->PublishMany(context, &request, out, std::move(done));
+      });
+  co_return response.status();
+}
+
+}  // namespace slipstream::database_optimizer
