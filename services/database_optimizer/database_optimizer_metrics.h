@@ -20,6 +20,17 @@ inline constexpr metrics::CounterDef kAcquireTimeouts{
 inline constexpr metrics::CounterDef kBroken{"slipstream_database_optimizer_broken_total",
                                              "Connections thrown away because they broke."};
 
+inline constexpr metrics::CounterDef kChanges{
+    "slipstream_database_optimizer_changes_total",
+    "Changes of the database that ended, by result: kept, reverted, failed.",
+    {"result"}};
+inline constexpr metrics::CounterDef kChangesGaveWay{
+    "slipstream_database_optimizer_changes_gave_way_total",
+    "Builds that were cancelled because another session waited for the table's lock."};
+inline constexpr metrics::GaugeDef kChangesOpen{
+    "slipstream_database_optimizer_changes_open",
+    "Changes of the database that were asked for and have not ended."};
+
 // The client outlives the registration.
 inline metrics::Registry::Registration AddDatabaseOptimizerMetrics(metrics::Registry& registry,
                                                                    const postgres::Client& client) {

@@ -15,6 +15,7 @@
 #include "services/database_optimizer/query/pool_stats.h"
 #include "services/database_optimizer/query/query_cache_parts.h"
 #include "services/database_optimizer/query/query_engine.h"
+#include "services/database_optimizer/recommendations/recommendation_part.h"
 #include "services/database_optimizer/watch/database_watch.h"
 #include "services/database_optimizer/watch/pool_observer.h"
 #include "slipstream/config/v1/config.pb.h"
@@ -57,7 +58,9 @@ postgres::PoolOptions PoolOptionsOf(const config::v1::Config& config, const logg
 
 class DatabaseOptimizerModule final : public service::Module {
  public:
-  explicit DatabaseOptimizerModule(service::Context& context)
+  // `recommendations` is null while no database is configured.
+  DatabaseOptimizerModule(service::Context& context,
+                          std::unique_ptr<RecommendationPart> recommendations)
       : logger_(context.logger),
         observer_(Configured(context)
                       ? std::make_shared<PoolObserver>(context.clock,
@@ -74,7 +77,13 @@ class DatabaseOptimizerModule final : public service::Module {
                 watch_ ? &watch_->explainer() : nullptr),
         query_(pool_ ? std::make_unique<QueryEngine>(*pool_, context.clock) : nullptr),
         query_cache_(context),
-        service_(engine_, pool_.get(), query_.get(), context.dispatcher) {
+        recommendations_(std::move(recommendations)),
+        service_(engine_,
+                 {.pool = pool_.get(),
+                  .query = query_.get(),
+                  .recommendations =
+                      recommendations_ == nullptr ? nullptr : &recommendations_->engine()},
+                 context.dispatcher) {
     if (watch_) metrics_ = AddDatabaseOptimizerMetrics(context.metrics, watch_->stats_client());
     if (pool_) pool_metrics_ = AddPoolMetrics(context.metrics, *pool_);
   }
@@ -87,6 +96,7 @@ class DatabaseOptimizerModule final : public service::Module {
     query_->UseCache(query_cache_.Start());
     pool_->Start();
     watch_->Start();
+    recommendations_->Start();
     auto connection = postgres::Connection::Open(watch_->stats_client().options().connection);
     if (connection.ok()) {
       logger_.Info("PostgreSQL connected",
@@ -103,6 +113,7 @@ class DatabaseOptimizerModule final : public service::Module {
   }
 
   void Stop() override {
+    if (recommendations_ != nullptr) recommendations_->Stop();
     if (watch_ != nullptr) watch_->Stop();
     if (pool_ != nullptr) pool_->Stop();
     query_cache_.Stop();
@@ -135,6 +146,7 @@ class DatabaseOptimizerModule final : public service::Module {
   DatabaseOptimizerEngine engine_;
   const std::unique_ptr<QueryEngine> query_;
   QueryCacheParts query_cache_;
+  const std::unique_ptr<RecommendationPart> recommendations_;
   DatabaseOptimizerService service_;
   metrics::Registry::Registration metrics_;
   metrics::Registry::Registration pool_metrics_;
@@ -145,10 +157,9 @@ class DatabaseOptimizerModule final : public service::Module {
 absl::StatusOr<std::unique_ptr<service::Module>> MakeDatabaseOptimizerModule(
     service::Context& context) {
   const std::string& url = context.config.database_optimizer().postgres_url();
-  if (!url.empty()) {
-    if (absl::Status bad = postgres::CheckUrl(url); !bad.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat(kSetting, bad.message()));
-    }
+  if (url.empty()) return std::make_unique<DatabaseOptimizerModule>(context, nullptr);
+  if (absl::Status bad = postgres::CheckUrl(url); !bad.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(kSetting, bad.message()));
   }
   for (const std::string& replica : context.config.database_optimizer().replica_urls()) {
     if (absl::Status bad = postgres::CheckUrl(replica); !bad.ok()) {
@@ -156,7 +167,9 @@ absl::StatusOr<std::unique_ptr<service::Module>> MakeDatabaseOptimizerModule(
           absl::StrCat("database_optimizer.replica_urls: ", bad.message()));
     }
   }
-  return std::make_unique<DatabaseOptimizerModule>(context);
+  auto recommendations = RecommendationPart::Make(context);
+  if (!recommendations.ok()) return recommendations.status();
+  return std::make_unique<DatabaseOptimizerModule>(context, *std::move(recommendations));
 }
 
 }  // namespace slipstream::database_optimizer

@@ -7,6 +7,7 @@
 #include "libs/rpc/handler.h"
 #include "services/database_optimizer/query/pool_stats.h"
 #include "services/database_optimizer/query/query_engine.h"
+#include "services/database_optimizer/recommendations/recommendation_engine.h"
 #include "slipstream/database_optimizer/v1/database_optimizer.grpc.pb.h"
 
 namespace slipstream::database_optimizer {
@@ -14,11 +15,12 @@ namespace slipstream::database_optimizer {
 class DatabaseOptimizerService::Adapter final
     : public v1::DatabaseOptimizerService::CallbackService {
  public:
-  Adapter(DatabaseOptimizerEngine& engine, const postgres::Pool* pool, QueryEngine* query,
+  Adapter(DatabaseOptimizerEngine& engine, const DatabaseOptimizerParts& parts,
           const rpc::Dispatcher& dispatcher)
       : engine_(engine),
-        pool_(pool),
-        query_engine_(query),
+        pool_(parts.pool),
+        query_engine_(parts.query),
+        recommendations_(parts.recommendations),
         clock_(dispatcher.clock),
         rpc_(dispatcher, *rpc::MethodTable::ForService(
                              "slipstream.database_optimizer.v1.DatabaseOptimizerService")),
@@ -44,27 +46,89 @@ class DatabaseOptimizerService::Adapter final
 
   grpc::ServerUnaryReactor* Optimize(grpc::CallbackServerContext* c, const v1::OptimizeRequest* q,
                                      v1::OptimizeResponse* p) override {
-    return NotBuiltYet("Optimize", c, q, p);
+    return rpc_.Unary(
+        "Optimize", c, q, p,
+        [this](rpc::CallContext& call, const v1::OptimizeRequest& request,
+               v1::OptimizeResponse* response) -> Async<absl::Status> {
+          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("Optimize");
+          auto found = co_await recommendations_->Optimize(request, call.principal().user,
+                                                           call.deadline() - clock_.Now());
+          call.set_audit(
+              request.apply() ? "apply" : "dry run", "",
+              found.ok() ? std::to_string(found->recommendations_size()) + " recommendations" : "");
+          if (!found.ok()) co_return found.status();
+          *response = *std::move(found);
+          co_return absl::OkStatus();
+        });
   }
   grpc::ServerUnaryReactor* ListRecommendations(grpc::CallbackServerContext* c,
                                                 const v1::ListRecommendationsRequest* q,
                                                 v1::ListRecommendationsResponse* p) override {
-    return NotBuiltYet("ListRecommendations", c, q, p);
+    return rpc_.Unary("ListRecommendations", c, q, p,
+                      [this](rpc::CallContext& call, const v1::ListRecommendationsRequest& request,
+                             v1::ListRecommendationsResponse* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("ListRecommendations");
+                        auto page = co_await recommendations_->List(request,
+                                                                    call.deadline() - clock_.Now());
+                        if (!page.ok()) co_return page.status();
+                        *response = *std::move(page);
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* GetRecommendation(grpc::CallbackServerContext* c,
                                               const v1::GetRecommendationRequest* q,
                                               v1::Recommendation* p) override {
-    return NotBuiltYet("GetRecommendation", c, q, p);
+    return rpc_.Unary("GetRecommendation", c, q, p,
+                      [this](rpc::CallContext& call, const v1::GetRecommendationRequest& request,
+                             v1::Recommendation* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("GetRecommendation");
+                        auto found = co_await recommendations_->Get(request.recommendation_id(),
+                                                                    call.deadline() - clock_.Now());
+                        if (!found.ok()) co_return found.status();
+                        *response = *std::move(found);
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* ApplyRecommendation(grpc::CallbackServerContext* c,
                                                 const v1::ApplyRecommendationRequest* q,
                                                 v1::ApplyRecommendationResponse* p) override {
-    return NotBuiltYet("ApplyRecommendation", c, q, p);
+    return rpc_.Unary(
+        "ApplyRecommendation", c, q, p,
+        [this](rpc::CallContext& call, const v1::ApplyRecommendationRequest& request,
+               v1::ApplyRecommendationResponse* response) -> Async<absl::Status> {
+          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("ApplyRecommendation");
+          call.set_audit(request.recommendation_id(), "", request.confirm() ? "apply" : "dry run");
+          auto applied = co_await recommendations_->Apply(request, call.principal().user,
+                                                          call.deadline() - clock_.Now());
+          if (!applied.ok()) co_return applied.status();
+          *response = *std::move(applied);
+          const auto& r = response->recommendation();
+          call.set_audit(r.recommendation_id(), "PROPOSED",
+                         v1::Recommendation::Status_Name(r.status()) +
+                             (r.apply_statements().empty() ? "" : " " + r.apply_statements(0)));
+          co_return absl::OkStatus();
+        });
   }
   grpc::ServerUnaryReactor* RevertRecommendation(grpc::CallbackServerContext* c,
                                                  const v1::RevertRecommendationRequest* q,
                                                  v1::Recommendation* p) override {
-    return NotBuiltYet("RevertRecommendation", c, q, p);
+    return rpc_.Unary("RevertRecommendation", c, q, p,
+                      [this](rpc::CallContext& call, const v1::RevertRecommendationRequest& request,
+                             v1::Recommendation* response) -> Async<absl::Status> {
+                        if (recommendations_ == nullptr)
+                          co_return engine_.NotBuiltYet("RevertRecommendation");
+                        call.set_audit(request.recommendation_id(), "", "");
+                        auto reverting = co_await recommendations_->Revert(
+                            request.recommendation_id(), call.principal().user,
+                            call.deadline() - clock_.Now());
+                        if (!reverting.ok()) co_return reverting.status();
+                        *response = *std::move(reverting);
+                        call.set_audit(request.recommendation_id(), "",
+                                       v1::Recommendation::Status_Name(response->status()));
+                        co_return absl::OkStatus();
+                      });
   }
   grpc::ServerUnaryReactor* ExplainQuery(grpc::CallbackServerContext* c,
                                          const v1::ExplainQueryRequest* q,
@@ -121,6 +185,7 @@ class DatabaseOptimizerService::Adapter final
   DatabaseOptimizerEngine& engine_;
   const postgres::Pool* const pool_;
   QueryEngine* const query_engine_;
+  RecommendationEngine* const recommendations_;
   const clock::Clock& clock_;
   rpc::Endpoint rpc_;
   // Called most; its rows have many parts.
@@ -129,9 +194,9 @@ class DatabaseOptimizerService::Adapter final
 };
 
 DatabaseOptimizerService::DatabaseOptimizerService(DatabaseOptimizerEngine& engine,
-                                                   const postgres::Pool* pool, QueryEngine* query,
+                                                   const DatabaseOptimizerParts& parts,
                                                    const rpc::Dispatcher& dispatcher)
-    : adapter_(std::make_unique<Adapter>(engine, pool, query, dispatcher)) {}
+    : adapter_(std::make_unique<Adapter>(engine, parts, dispatcher)) {}
 DatabaseOptimizerService::~DatabaseOptimizerService() = default;
 grpc::Service* DatabaseOptimizerService::grpc() { return adapter_.get(); }
 

@@ -19,12 +19,20 @@ class Pool;
 namespace slipstream::database_optimizer {
 
 class QueryEngine;
+class RecommendationEngine;
+
+// What a configured database brings with it; all null while none is.
+struct DatabaseOptimizerParts {
+  const postgres::Pool* pool = nullptr;
+  QueryEngine* query = nullptr;
+  RecommendationEngine* recommendations = nullptr;
+};
 
 class DatabaseOptimizerService {
  public:
-  // All outlive this. `pool` and `query` are null when no database is configured.
-  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const postgres::Pool* pool,
-                           QueryEngine* query, const rpc::Dispatcher& dispatcher);
+  // All outlive this.
+  DatabaseOptimizerService(DatabaseOptimizerEngine& engine, const DatabaseOptimizerParts& parts,
+                           const rpc::Dispatcher& dispatcher);
   ~DatabaseOptimizerService();
 
   grpc::Service* grpc();

@@ -6,6 +6,7 @@ import signal
 import sys
 
 import bench_cache
+import bench_index_live
 import bench_index_selection
 import bench_l1
 import bench_notify
@@ -18,7 +19,7 @@ from suite import SuiteError
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
 MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_notify, bench_trace,
-                                                bench_index_selection, bench_pool)
+                                                bench_index_selection, bench_index_live, bench_pool)
            for name in module.BENCHES}
 
 

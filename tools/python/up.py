@@ -1,6 +1,7 @@
 """Starts a suite on this machine, runs the demo job on it, and stays up (see tools/up)."""
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import demo
 from client import ApiError, Client
+from postgres_cluster import Cluster
 from suite import ROOT, Suite, SuiteError
 
 DEFAULT_PROMPT = ROOT / "services/worker/testdata/prompts/session_tokens.txt"
@@ -22,8 +24,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8080, help="of the edge (default: 8080)")
     parser.add_argument("--split", action="store_true", help="each service its own process")
     parser.add_argument("--redis", default="", metavar="URL", help="Redis that holds the tasks, what is cached and the notifications (its maxmemory-policy: noeviction)")
-    parser.add_argument("--postgres", default="", metavar="URL",
-                        help="database of the database optimizer")
+    parser.add_argument("--postgres", default="", metavar="URL|auto",
+                        help="database of the database optimizer; auto starts one of its own, that is "
+                             "gone at the end")
     parser.add_argument("--check", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.prompt.is_file():
@@ -39,7 +42,7 @@ def _environment(options) -> dict[str, str]:
         # The cache keeps to half of Redis's memory, so that the tasks always have the other.
         values["SLIPSTREAM_CACHE_REDIS_URL"] = options.redis
         values["SLIPSTREAM_NOTIFICATION_REDIS_URL"] = options.redis
-    if options.postgres:
+    if options.postgres and options.postgres != "auto":
         values["SLIPSTREAM_DATABASE_OPTIMIZER_POSTGRES_URL"] = options.postgres
     return values
 
@@ -56,7 +59,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     done = False
     try:
-        with suite:
+        with contextlib.ExitStack() as stack:
+            if options.postgres == "auto":
+                cluster = stack.enter_context(Cluster(durable=True))
+                suite.environment["SLIPSTREAM_DATABASE_OPTIMIZER_POSTGRES_URL"] = cluster.url
+                print(f"up: PostgreSQL of its own at {cluster.url}", flush=True)
+            stack.enter_context(suite)
             what = f"{len(suite.processes)} processes" if options.split else "one process"
             print(f"up: the suite runs as {what}; logs in {folder}/logs", flush=True)
             owner = Client(suite.base, suite.token("alice"))
