@@ -10,8 +10,10 @@
 
 namespace slipstream::postgres {
 
-EventLoop::EventLoop()
-    : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+EventLoop::EventLoop(const clock::Clock& clock)
+    : clock_(clock),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = 0;
@@ -104,7 +106,7 @@ void EventLoop::Unwatch(int fd, Watched* watched) {
 void EventLoop::Run() {
   thread_id_.store(std::this_thread::get_id());
   std::array<epoll_event, 64> events;
-  TimePoint next_tick = std::chrono::steady_clock::now() + kTick;
+  TimePoint next_tick = Now() + kTick;
   while (!stopping_.load()) {
     const int count = epoll_wait(epoll_, events.data(), events.size(), kTick.count());
     for (int i = 0; i < count; ++i) {
@@ -120,7 +122,7 @@ void EventLoop::Run() {
     if (has_posted_.load()) RunPosted();
     busy_.store(is_busy_());
     if (!busy_.load() && has_posted_.load()) Wake();
-    const TimePoint now = std::chrono::steady_clock::now();
+    const TimePoint now = Now();
     if (now >= next_tick) {
       tick_(now);
       next_tick = now + kTick;

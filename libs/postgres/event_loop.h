@@ -17,12 +17,14 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "libs/clock/clock.h"
 #include "libs/sync/mutex.h"
 
 namespace slipstream::postgres {
 
 class EventLoop {
  public:
+  // On the clock's monotonic line.
   using TimePoint = std::chrono::steady_clock::time_point;
 
   // Something with a socket. It outlives the call of OnReady in which it is unwatched (see Post).
@@ -36,7 +38,7 @@ class EventLoop {
     uint64_t watch_ = 0;  // names it to epoll
   };
 
-  EventLoop();
+  explicit EventLoop(const clock::Clock& clock);
   ~EventLoop();
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
@@ -49,6 +51,8 @@ class EventLoop {
   // The same for what could not begin anyway before something else has happened on the loop: while
   // the loop says that it is busy, it is not woken for this, which saves two system calls.
   bool PostQuietly(std::function<void()> work);
+  // From any thread.
+  TimePoint Now() const { return TimePoint(absl::ToChronoNanoseconds(clock_.Monotonic())); }
   bool OnLoop() const { return std::this_thread::get_id() == thread_id_.load(); }
 
   void Watch(int fd, Watched* watched);
@@ -65,6 +69,7 @@ class EventLoop {
   // False: there was nothing, and with `last` there never will be again.
   bool RunPosted(bool last = false);
 
+  const clock::Clock& clock_;
   std::function<void(TimePoint)> tick_;
   std::function<bool()> is_busy_;
   // By number, not by address: libpq closes a broken socket itself, and for as long as a forked

@@ -88,7 +88,7 @@ void Link::Run(std::shared_ptr<User> user, TimePoint deadline) {
   dropped_count_ = 0;
   ++queries_count_;
   AddSteps();
-  sent_at_ = std::chrono::steady_clock::now();
+  sent_at_ = loop_.Now();
   Begin();
 }
 
@@ -347,7 +347,7 @@ void Link::StepOver() {
 
 void Link::End(absl::StatusOr<Result> result) {
   if (result.ok()) {
-    result->duration_ = absl::FromChrono(std::chrono::steady_clock::now() - sent_at_);
+    result->duration_ = absl::FromChrono(loop_.Now() - sent_at_);
   }
   statement_ = nullptr;
   const auto user = std::exchange(user_, nullptr);

@@ -18,8 +18,6 @@ namespace slipstream::postgres {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr size_t kMaxTypeNamesCount = 10000;
 
 absl::Status Stopping() {
@@ -27,9 +25,9 @@ absl::Status Stopping() {
                        "the process is ending; try again at another one");
 }
 
-steady_clock::time_point After(absl::Duration timeout) {
-  return steady_clock::now() + absl::ToChronoNanoseconds(std::clamp(timeout, absl::ZeroDuration(),
-                                                                    absl::Hours(24 * 365)));
+EventLoop::TimePoint After(const EventLoop& loop, absl::Duration timeout) {
+  return loop.Now() + absl::ToChronoNanoseconds(
+                          std::clamp(timeout, absl::ZeroDuration(), absl::Hours(24 * 365)));
 }
 
 PoolOptions Checked(PoolOptions options) {
@@ -42,8 +40,11 @@ PoolOptions Checked(PoolOptions options) {
 }  // namespace
 
 struct Pool::Impl {
-  explicit Impl(PoolOptions o)
-      : options(Checked(std::move(o))), router(loop, options), requests{router, options} {}
+  Impl(PoolOptions o, const clock::Clock& clock)
+      : options(Checked(std::move(o))),
+        loop(clock),
+        router(loop, options),
+        requests{loop, router, options} {}
 
   const PoolOptions options;
   EventLoop loop;
@@ -147,7 +148,7 @@ Async<absl::StatusOr<Result>> Lease::Run(Statement statement, absl::Duration tim
   auto run = std::make_shared<LeaseRun>(std::move(statement), [state] {
     state->pool->Abandon(*std::exchange(state->link, nullptr));
   });
-  const auto deadline = After(std::min(timeout, state->options.statement_timeout));
+  const auto deadline = After(state->loop, std::min(timeout, state->options.statement_timeout));
   co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
     run->resume = std::move(resume);
     const bool posted = state->loop.Post([state, run, deadline] {
@@ -164,7 +165,8 @@ Async<absl::StatusOr<Result>> Lease::Run(Statement statement, absl::Duration tim
   co_return std::move(run->outcome);
 }
 
-Pool::Pool(PoolOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Pool::Pool(PoolOptions options, const clock::Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(options), clock)) {}
 Pool::~Pool() { Stop(); }
 
 void Pool::Start() {
@@ -172,7 +174,7 @@ void Pool::Start() {
   impl_->router.Start();
   impl_->loop.Start([this](EventLoop::TimePoint now) { impl_->router.Tick(now); },
                     [this] { return impl_->router.primary().exhausted(); });
-  impl_->loop.Post([this] { impl_->router.Tick(steady_clock::now()); });
+  impl_->loop.Post([this] { impl_->router.Tick(impl_->loop.Now()); });
 }
 
 void Pool::Stop() {
@@ -185,7 +187,7 @@ void Pool::Stop() {
 const PoolOptions& Pool::options() const { return impl_->options; }
 
 Async<absl::StatusOr<Result>> Pool::Run(Statement statement, Caller caller, Route route) {
-  const auto deadline = After(caller.timeout);
+  const auto deadline = After(impl_->loop, caller.timeout);
   auto request = std::make_shared<Request>(impl_->requests, std::move(statement), std::move(caller),
                                            route, deadline);
   co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
@@ -203,7 +205,7 @@ Async<absl::StatusOr<Lease>> Pool::Acquire(Caller caller, Route route) {
   auto state = std::make_shared<Lease::State>(impl_->loop, impl_->options);
   auto shared = std::make_shared<const Caller>(std::move(caller));
   auto waiter = std::make_shared<Acquisition>(shared);
-  waiter->deadline = After(shared->timeout);
+  waiter->deadline = After(impl_->loop, shared->timeout);
   co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
     waiter->resume = std::move(resume);
     const bool posted = impl_->loop.Post([this, state, waiter, route] {

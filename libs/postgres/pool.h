@@ -48,6 +48,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/async/async.h"
+#include "libs/clock/clock.h"
 #include "libs/postgres/result.h"
 #include "libs/postgres/statement.h"
 
@@ -152,8 +153,9 @@ class Lease {
 
 class Pool {
  public:
-  // Opens nothing yet; threads begin with Start. INVALID_ARGUMENT of URLs: see CheckUrl.
-  explicit Pool(PoolOptions options);
+  // Opens nothing yet; threads begin with Start. INVALID_ARGUMENT of URLs: see CheckUrl. `clock`
+  // outlives it.
+  Pool(PoolOptions options, const clock::Clock& clock);
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;

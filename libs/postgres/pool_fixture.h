@@ -63,7 +63,8 @@ class PoolTest : public testing::Test {
             .connect_timeout = absl::Seconds(2)};
   }
   static std::unique_ptr<Pool> Make(PoolOptions options) {
-    auto pool = std::make_unique<Pool>(std::move(options));
+    static const clock::SystemClock clock;
+    auto pool = std::make_unique<Pool>(std::move(options), clock);
     pool->Start();
     return pool;
   }

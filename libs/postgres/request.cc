@@ -12,8 +12,6 @@ namespace slipstream::postgres {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 // The server keeps the statement timeout; one that is silent gets so much longer.
 constexpr auto kTimeoutGrace = std::chrono::seconds(1);
 
@@ -71,7 +69,7 @@ bool Request::TryAgain(const absl::Status& status, bool answered) {
 
 void Request::OnOverdue(Link& link) {
   pool_->Abandon(link);
-  const bool silent = steady_clock::now() < ends_at_;
+  const bool silent = context_.loop.Now() < ends_at_;
   const absl::Status status =
       silent ? Unreachable("it does not answer, not even to end a statement at its timeout")
              : status::Error(absl::StatusCode::kDeadlineExceeded, kStatementTimeout,
@@ -85,7 +83,7 @@ void Request::Observe(const absl::Status& status, int64_t rows_count) {
   if (context_.options.observer == nullptr) return;
   context_.options.observer->OnStatement({statement_, caller_, status,
                                           absl::FromChrono(granted_at_ - queued_at),
-                                          absl::FromChrono(steady_clock::now() - granted_at_),
+                                          absl::FromChrono(context_.loop.Now() - granted_at_),
                                           rows_count, pool_ != &context_.router.primary()});
 }
 

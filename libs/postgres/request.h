@@ -18,6 +18,7 @@ namespace slipstream::postgres {
 
 // What all requests of a pool share and count.
 struct RequestContext {
+  const EventLoop& loop;
   Router& router;
   const PoolOptions& options;
   std::atomic<int64_t> statements_count{0};

@@ -10,8 +10,6 @@ namespace slipstream::postgres {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 // A replica's pool opens connections only while it is used, so a far one costs little.
 PoolOptions ReplicaOptions(PoolOptions options) {
   options.min_connections_count = 0;
@@ -28,7 +26,8 @@ double PercentileOf(std::vector<float> values, double share) {
 }  // namespace
 
 Router::Router(EventLoop& loop, const PoolOptions& options)
-    : options_(options),
+    : loop_(loop),
+      options_(options),
       replica_options_(ReplicaOptions(options)),
       primary_(loop, options, *ParseConnInfo(options.primary_url, options.application_name)) {
   for (const std::string& url : options.replica_urls) {
@@ -127,7 +126,7 @@ void Router::OnPrimary(const absl::StatusOr<ServerState>& state) {
     primary_.Leave();
     return;
   }
-  lag_.OnPrimary(steady_clock::now(), state->position);
+  lag_.OnPrimary(loop_.Now(), state->position);
 }
 
 void Router::OnReplica(size_t index, const absl::StatusOr<ServerState>& state) {
@@ -137,7 +136,7 @@ void Router::OnReplica(size_t index, const absl::StatusOr<ServerState>& state) {
     return LeaveReplica(index, "it is no replica: it is not in recovery", true);
   }
   replica.position = state->position;
-  const ReplicaLag::Lag lag = lag_.Of(state->position, steady_clock::now());
+  const ReplicaLag::Lag lag = lag_.Of(state->position, loop_.Now());
   const absl::Duration behind = absl::FromChrono(lag.time);
   {
     sync::MutexLock lock(mutex_);

@@ -58,6 +58,7 @@ class Router {
   void LeaveReplica(size_t index, const std::string& why, bool cut);
   bool PrimaryQualifies(const ServerState& state) const;
 
+  const EventLoop& loop_;
   const PoolOptions& options_;
   const PoolOptions replica_options_;
   ServerPool primary_;

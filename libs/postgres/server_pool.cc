@@ -38,7 +38,7 @@ ServerPool::~ServerPool() = default;
 
 void ServerPool::Enqueue(std::shared_ptr<Waiter> waiter) {
   if (!closed_.ok()) return waiter->OnRefused(closed_);
-  const TimePoint now = steady_clock::now();
+  const TimePoint now = loop_.Now();
   waiter->queued_at = now;
   waiter->deadline = std::min(waiter->deadline, now + Chrono(options_.acquire_timeout));
   if (!idle_.empty() && waiting_.empty()) {
@@ -82,7 +82,7 @@ void ServerPool::Offer(Link& link, TimePoint now) {
 }
 
 void ServerPool::Release(Link& link, bool discard) {
-  const TimePoint now = steady_clock::now();
+  const TimePoint now = loop_.Now();
   link.pool.holder = nullptr;
   const bool stays = !discard && link.clean() && link.pool.generation == generation_;
   const bool worn = stays && link.queries_count() >= link.pool.max_queries_count;
@@ -159,12 +159,12 @@ void ServerPool::OnConnected(absl::StatusOr<pg_conn*> connection, TimePoint begu
       1, static_cast<int64_t>(jitter * static_cast<double>(options_.max_connection_queries_count)));
   link->pool.generation = generation_;
   links_.push_back(std::move(link));
-  Offer(*links_.back(), steady_clock::now());
-  Grow(steady_clock::now());
+  Offer(*links_.back(), loop_.Now());
+  Grow(loop_.Now());
 }
 
 void ServerPool::OnConnectFailed(const absl::Status& status, TimePoint begun_at) {
-  const TimePoint now = steady_clock::now();
+  const TimePoint now = loop_.Now();
   breaker_.OnFailure(now);
   last_error_ = status;
   failures_count_ = std::min(failures_count_ + 1, 10);
@@ -232,7 +232,7 @@ void ServerPool::Leave() {
   connector_.StartWithNextHost();
   const auto idle = std::exchange(idle_, {});
   for (Link* link : idle) Retire(*link);
-  Grow(steady_clock::now());
+  Grow(loop_.Now());
 }
 
 void ServerPool::Cut(absl::string_view why) {

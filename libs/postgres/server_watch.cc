@@ -70,7 +70,7 @@ void ServerWatch::Connect() {
         Drop();
         if (!closed_) on_state_(Unreachable("its connection was lost"));
       });
-      Ask(std::chrono::steady_clock::now());
+      Ask(loop_.Now());
     });
   });
 }

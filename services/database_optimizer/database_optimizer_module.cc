@@ -66,9 +66,10 @@ class DatabaseOptimizerModule final : public service::Module {
                       ? std::make_shared<PoolObserver>(context.clock,
                                                        context.config.database_optimizer().watch())
                       : nullptr),
-        pool_(Configured(context) ? std::make_unique<postgres::Pool>(
-                                        PoolOptionsOf(context.config, context.logger, observer_))
-                                  : nullptr),
+        pool_(Configured(context)
+                  ? std::make_unique<postgres::Pool>(
+                        PoolOptionsOf(context.config, context.logger, observer_), context.clock)
+                  : nullptr),
         watch_(Configured(context) ? std::make_unique<DatabaseWatch>(
                                          context, observer_->observed(),
                                          [this](v1::GetStatsResponse* out) { AddPool(out); })

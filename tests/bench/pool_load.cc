@@ -24,9 +24,11 @@ namespace {
 
 int Main() {
   const int connections = absl::GetFlag(FLAGS_connections);
+  const clock::SystemClock clock;
   postgres::Pool pool({.primary_url = absl::GetFlag(FLAGS_url),
                        .min_connections_count = connections,
-                       .max_connections_count = connections});
+                       .max_connections_count = connections},
+                      clock);
   pool.Start();
   async::Runtime runtime(2);
   const Executor executor = runtime.executor();

@@ -98,7 +98,7 @@ class QueryCacheTest : public testing::Test {
   async::Runtime runtime_{2};
   async::Scope scope_{runtime_.executor()};
   cache_client::CacheClient client_{server_.channel()};
-  postgres::Pool pool_{{.primary_url = postgres_->url(), .max_connections_count = 5}};
+  postgres::Pool pool_{{.primary_url = postgres_->url(), .max_connections_count = 5}, clock_};
   QueryResultCache cache_{{client_, scope_, clock_, random_,
                            [] { return CacheServer::As("database_optimizer", "service"); }}};
   QueryEngine engine_{pool_, clock_};

@@ -61,7 +61,7 @@ class QueryEngineTest : public testing::Test {
   clock::SystemClock clock_;
   async::Runtime runtime_{2};
   async::Scope scope_{runtime_.executor()};
-  postgres::Pool pool_{{.primary_url = server_->url(), .max_connections_count = 5}};
+  postgres::Pool pool_{{.primary_url = server_->url(), .max_connections_count = 5}, clock_};
   QueryEngine engine_{pool_, clock_};
 };
 
@@ -257,7 +257,8 @@ TEST_F(QueryEngineTest, RowsAreBounded) {
 TEST_F(QueryEngineTest, TheUsersRightsCount) {
   ASSERT_TRUE(server_->Sql("CREATE ROLE reader LOGIN").ok());
   postgres::Pool pool({.primary_url = "postgresql://reader@127.0.0.1:" +
-                                      std::to_string(server_->port()) + "/postgres"});
+                                      std::to_string(server_->port()) + "/postgres"},
+                      clock_);
   pool.Start();
   QueryEngine engine(pool, clock_);
   std::promise<absl::Status> promise;

@@ -42,7 +42,7 @@ TEST(PoolObserver, AnNPlusOneThroughThePool) {
   postgres::PoolOptions options;
   options.primary_url = (*server)->url();
   options.observer = observer;
-  postgres::Pool pool(options);
+  postgres::Pool pool(options, clock);
   pool.Start();
   async::Runtime runtime(1);
   async::Scope scope(runtime.executor());
