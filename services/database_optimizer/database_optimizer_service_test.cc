@@ -55,7 +55,8 @@ class Served {
     chain_ = std::make_unique<rpc::Chain>(std::move(stages));
     dispatcher_ =
         std::make_unique<rpc::Dispatcher>(rpc::Dispatcher{*chain_, runtime_.executor(), clock_});
-    service_ = std::make_unique<DatabaseOptimizerService>(engine_, nullptr, nullptr, *dispatcher_);
+    service_ =
+        std::make_unique<DatabaseOptimizerService>(engine_, DatabaseOptimizerParts{}, *dispatcher_);
     server_.AddService(service_->grpc());
     EXPECT_TRUE(server_.Start().ok());
     stub_ = v1::DatabaseOptimizerService::NewStub(rpc::MakeChannel(server_.LocalAddress()));
