@@ -66,6 +66,12 @@ ConnectionLimitOptions LimitOptionsOf(const config::v1::WebSocketConfig& config)
   return options;
 }
 
+OpenApiInfo OpenApi() {
+  OpenApiInfo info;
+  info.own_paths_json = std::string(OwnOperationsJson());
+  return info;
+}
+
 HttpServerOptions HttpOptionsOf(const config::v1::EdgeConfig& config) {
   HttpServerOptions options;
   options.address = config.http_address();
@@ -114,7 +120,7 @@ class EdgeModule final : public service::Module {
                           .metrics = context_.metrics,
                           .logger = context_.logger,
                           .reporter = context_.reporter,
-                          .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
+                          .pages = MakePages(MakeOpenApi({catalog_.get()}, OpenApi())),
                           .cors_allowed_origins = {origins.begin(), origins.end()}});
     server_ = std::make_unique<HttpServer>(HttpOptionsOf(context_.config.edge()), *handler_,
                                            context_.runtime.executor(), context_.logger);
