@@ -122,7 +122,8 @@ TEST_F(PostgresTest, AnOldServerIsRefusedByName) {
 TEST_F(PostgresTest, TheFirstCallAfterARestartSucceeds) {
   auto client = MakeClient();
   ASSERT_TRUE(Ask(*client, "SELECT 1").get().ok());
-  ASSERT_TRUE(server_->Restart().ok());
+  const absl::Status back = server_->Restart();
+  ASSERT_TRUE(back.ok()) << back;
   auto rows = Ask(*client, "SELECT 1").get();
   EXPECT_TRUE(rows.ok()) << rows.status();
   EXPECT_EQ(client->figures().broken_count, 1);
@@ -134,7 +135,8 @@ TEST_F(PostgresTest, AwayIsUnreachableAndBackIsBack) {
   ASSERT_TRUE(Ask(*client, "SELECT 1").get().ok());
   server_->Kill();
   EXPECT_EQ(status::Reason(Ask(*client, "SELECT 1").get().status()), kUnreachable);
-  ASSERT_TRUE(server_->Restart().ok());
+  const absl::Status back = server_->Restart();
+  ASSERT_TRUE(back.ok()) << back;
   auto rows = Ask(*client, "SELECT 1").get();
   EXPECT_TRUE(rows.ok()) << rows.status();
 }

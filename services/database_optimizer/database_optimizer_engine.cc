@@ -7,8 +7,7 @@
 
 namespace slipstream::database_optimizer {
 
-absl::Status DatabaseOptimizerEngine::CheckConfigured() const {
-  if (source_ != nullptr) return absl::OkStatus();
+absl::Status DatabaseOptimizerEngine::NotConfigured() {
   return status::Error(
       absl::StatusCode::kUnavailable, "POSTGRES_NOT_CONFIGURED",
       "no PostgreSQL is configured: set database_optimizer.postgres_url to "
@@ -20,7 +19,7 @@ absl::Status DatabaseOptimizerEngine::CheckConfigured() const {
 
 Async<absl::StatusOr<v1::GetStatsResponse>> DatabaseOptimizerEngine::GetStats(
     const v1::GetStatsRequest& request, absl::Duration time_left) {
-  if (absl::Status status = CheckConfigured(); !status.ok()) co_return status;
+  if (source_ == nullptr) co_return NotConfigured();
   const int limit_count = request.limit_count() == 0 ? kDefaultLimitCount : request.limit_count();
   if (limit_count < 1 || limit_count > kMaxLimitCount) {
     co_return status::FieldError("limit_count",
@@ -31,14 +30,8 @@ Async<absl::StatusOr<v1::GetStatsResponse>> DatabaseOptimizerEngine::GetStats(
 
 Async<absl::StatusOr<v1::ExplainQueryResponse>> DatabaseOptimizerEngine::ExplainQuery(
     const v1::ExplainQueryRequest& request, absl::Duration time_left) {
-  if (absl::Status status = CheckConfigured(); !status.ok()) co_return status;
-  if (explainer_ == nullptr) co_return NotBuiltYet("ExplainQuery");
+  if (explainer_ == nullptr) co_return NotConfigured();
   co_return co_await explainer_->Explain(request, time_left);
-}
-
-absl::Status DatabaseOptimizerEngine::NotBuiltYet(absl::string_view rpc) const {
-  if (absl::Status status = CheckConfigured(); !status.ok()) return status;
-  return status::NotBuiltYet(absl::StrCat("DatabaseOptimizerService.", rpc));
 }
 
 }  // namespace slipstream::database_optimizer

@@ -2,13 +2,11 @@
 //
 // Thread safety: all methods from any coroutine. Source and explainer outlive the engine.
 // Errors: UNAVAILABLE POSTGRES_NOT_CONFIGURED while no database is configured, else those of
-// DatabaseStatsSource and QueryExplainer; INVALID_ARGUMENT INVALID_FIELD; UNIMPLEMENTED
-// NOT_BUILT_YET.
+// DatabaseStatsSource and QueryExplainer; INVALID_ARGUMENT INVALID_FIELD.
 #ifndef SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
 #define SERVICES_DATABASE_OPTIMIZER_DATABASE_OPTIMIZER_ENGINE_H_
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "libs/async/async.h"
 #include "services/database_optimizer/database_stats_source.h"
@@ -28,8 +26,8 @@ class DatabaseOptimizerEngine {
   explicit DatabaseOptimizerEngine(DatabaseStatsSource* source, QueryExplainer* explainer = nullptr)
       : source_(source), explainer_(explainer) {}
 
-  // OK when a database is configured.
-  absl::Status CheckConfigured() const;
+  // What each call answers while no database is configured.
+  static absl::Status NotConfigured();
 
   // `time_left` is what the caller still waits.
   Async<absl::StatusOr<v1::GetStatsResponse>> GetStats(const v1::GetStatsRequest& request,
@@ -37,9 +35,6 @@ class DatabaseOptimizerEngine {
 
   Async<absl::StatusOr<v1::ExplainQueryResponse>> ExplainQuery(
       const v1::ExplainQueryRequest& request, absl::Duration time_left);
-
-  // What every other RPC answers until it is built; `rpc` is its name.
-  absl::Status NotBuiltYet(absl::string_view rpc) const;
 
  private:
   DatabaseStatsSource* const source_;

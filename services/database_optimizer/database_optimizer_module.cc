@@ -80,8 +80,7 @@ class DatabaseOptimizerModule final : public service::Module {
         query_cache_(context),
         recommendations_(std::move(recommendations)),
         service_(engine_,
-                 {.pool = pool_.get(),
-                  .query = query_.get(),
+                 {.query = query_.get(),
                   .recommendations =
                       recommendations_ == nullptr ? nullptr : &recommendations_->engine()},
                  context.dispatcher) {

@@ -5,7 +5,6 @@
 #include "libs/postgres/pool.h"
 #include "libs/rpc/arena_messages.h"
 #include "libs/rpc/handler.h"
-#include "services/database_optimizer/query/pool_stats.h"
 #include "services/database_optimizer/query/query_engine.h"
 #include "services/database_optimizer/recommendations/recommendation_engine.h"
 #include "slipstream/database_optimizer/v1/database_optimizer.grpc.pb.h"
@@ -18,7 +17,6 @@ class DatabaseOptimizerService::Adapter final
   Adapter(DatabaseOptimizerEngine& engine, const DatabaseOptimizerParts& parts,
           const rpc::Dispatcher& dispatcher)
       : engine_(engine),
-        pool_(parts.pool),
         query_engine_(parts.query),
         recommendations_(parts.recommendations),
         clock_(dispatcher.clock),
@@ -30,18 +28,15 @@ class DatabaseOptimizerService::Adapter final
 
   grpc::ServerUnaryReactor* GetStats(grpc::CallbackServerContext* c, const v1::GetStatsRequest* q,
                                      v1::GetStatsResponse* p) override {
-    return rpc_.Unary(
-        "GetStats", c, q, p,
-        [this](rpc::CallContext& call, const v1::GetStatsRequest& request,
-               v1::GetStatsResponse* response) -> Async<absl::Status> {
-          auto stats = co_await engine_.GetStats(request, call.deadline() - clock_.Now());
-          if (!stats.ok()) co_return stats.status();
-          *response = *std::move(stats);
-          if (pool_ != nullptr) {
-            FillPoolStats(pool_->options(), pool_->figures(), response->mutable_pool());
-          }
-          co_return absl::OkStatus();
-        });
+    return rpc_.Unary("GetStats", c, q, p,
+                      [this](rpc::CallContext& call, const v1::GetStatsRequest& request,
+                             v1::GetStatsResponse* response) -> Async<absl::Status> {
+                        auto stats =
+                            co_await engine_.GetStats(request, call.deadline() - clock_.Now());
+                        if (!stats.ok()) co_return stats.status();
+                        *response = *std::move(stats);
+                        co_return absl::OkStatus();
+                      });
   }
 
   grpc::ServerUnaryReactor* Optimize(grpc::CallbackServerContext* c, const v1::OptimizeRequest* q,
@@ -50,7 +45,7 @@ class DatabaseOptimizerService::Adapter final
         "Optimize", c, q, p,
         [this](rpc::CallContext& call, const v1::OptimizeRequest& request,
                v1::OptimizeResponse* response) -> Async<absl::Status> {
-          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("Optimize");
+          if (recommendations_ == nullptr) co_return engine_.NotConfigured();
           auto found = co_await recommendations_->Optimize(request, call.principal().user,
                                                            call.deadline() - clock_.Now());
           call.set_audit(
@@ -67,8 +62,7 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary("ListRecommendations", c, q, p,
                       [this](rpc::CallContext& call, const v1::ListRecommendationsRequest& request,
                              v1::ListRecommendationsResponse* response) -> Async<absl::Status> {
-                        if (recommendations_ == nullptr)
-                          co_return engine_.NotBuiltYet("ListRecommendations");
+                        if (recommendations_ == nullptr) co_return engine_.NotConfigured();
                         auto page = co_await recommendations_->List(request,
                                                                     call.deadline() - clock_.Now());
                         if (!page.ok()) co_return page.status();
@@ -82,8 +76,7 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary("GetRecommendation", c, q, p,
                       [this](rpc::CallContext& call, const v1::GetRecommendationRequest& request,
                              v1::Recommendation* response) -> Async<absl::Status> {
-                        if (recommendations_ == nullptr)
-                          co_return engine_.NotBuiltYet("GetRecommendation");
+                        if (recommendations_ == nullptr) co_return engine_.NotConfigured();
                         auto found = co_await recommendations_->Get(request.recommendation_id(),
                                                                     call.deadline() - clock_.Now());
                         if (!found.ok()) co_return found.status();
@@ -98,7 +91,7 @@ class DatabaseOptimizerService::Adapter final
         "ApplyRecommendation", c, q, p,
         [this](rpc::CallContext& call, const v1::ApplyRecommendationRequest& request,
                v1::ApplyRecommendationResponse* response) -> Async<absl::Status> {
-          if (recommendations_ == nullptr) co_return engine_.NotBuiltYet("ApplyRecommendation");
+          if (recommendations_ == nullptr) co_return engine_.NotConfigured();
           call.set_audit(request.recommendation_id(), "", request.confirm() ? "apply" : "dry run");
           auto applied = co_await recommendations_->Apply(request, call.principal().user,
                                                           call.deadline() - clock_.Now());
@@ -117,8 +110,7 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary("RevertRecommendation", c, q, p,
                       [this](rpc::CallContext& call, const v1::RevertRecommendationRequest& request,
                              v1::Recommendation* response) -> Async<absl::Status> {
-                        if (recommendations_ == nullptr)
-                          co_return engine_.NotBuiltYet("RevertRecommendation");
+                        if (recommendations_ == nullptr) co_return engine_.NotConfigured();
                         call.set_audit(request.recommendation_id(), "", "");
                         auto reverting = co_await recommendations_->Revert(
                             request.recommendation_id(), call.principal().user,
@@ -148,7 +140,7 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary(query_, c, q, p,
                       [this](rpc::CallContext& call, const v1::QueryRequest& request,
                              v1::QueryResponse* response) -> Async<absl::Status> {
-                        if (query_engine_ == nullptr) co_return engine_.CheckConfigured();
+                        if (query_engine_ == nullptr) co_return engine_.NotConfigured();
                         co_return co_await query_engine_->Query(request, CallerOf(call), response);
                       });
   }
@@ -158,7 +150,7 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary("InvalidateTables", c, q, p,
                       [this](rpc::CallContext& call, const v1::InvalidateTablesRequest& request,
                              v1::InvalidateTablesResponse* response) -> Async<absl::Status> {
-                        if (query_engine_ == nullptr) co_return engine_.CheckConfigured();
+                        if (query_engine_ == nullptr) co_return engine_.NotConfigured();
                         auto count =
                             co_await query_engine_->InvalidateTables(request, CallerOf(call));
                         if (!count.ok()) co_return count.status();
@@ -168,14 +160,6 @@ class DatabaseOptimizerService::Adapter final
   }
 
  private:
-  template <class Q, class P>
-  grpc::ServerUnaryReactor* NotBuiltYet(const char* rpc, grpc::CallbackServerContext* c, const Q* q,
-                                        P* p) {
-    return rpc_.Unary(rpc, c, q, p, [this, rpc](rpc::CallContext&, const Q&, P*) {
-      return engine_.NotBuiltYet(rpc);
-    });
-  }
-
   postgres::Caller CallerOf(const rpc::CallContext& call) const {
     return {.holder = std::string(call.method().name),
             .trace_id = call.trace().trace_id,
@@ -183,7 +167,6 @@ class DatabaseOptimizerService::Adapter final
   }
 
   DatabaseOptimizerEngine& engine_;
-  const postgres::Pool* const pool_;
   QueryEngine* const query_engine_;
   RecommendationEngine* const recommendations_;
   const clock::Clock& clock_;

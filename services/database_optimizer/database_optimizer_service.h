@@ -12,9 +12,6 @@
 namespace grpc {
 class Service;
 }
-namespace slipstream::postgres {
-class Pool;
-}
 
 namespace slipstream::database_optimizer {
 
@@ -23,7 +20,6 @@ class RecommendationEngine;
 
 // What a configured database brings with it; all null while none is.
 struct DatabaseOptimizerParts {
-  const postgres::Pool* pool = nullptr;
   QueryEngine* query = nullptr;
   RecommendationEngine* recommendations = nullptr;
 };

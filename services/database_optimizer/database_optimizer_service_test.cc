@@ -257,13 +257,6 @@ TEST_F(WithPostgres, AStatementIsExplainedAndAWriteIsRefused) {
   EXPECT_EQ(status::Reason(status), "STATEMENT_NOT_READ_ONLY") << status;
 }
 
-TEST_F(WithPostgres, WhatIsNotBuiltYetSaysSo) {
-  v1::OptimizeResponse response;
-  const absl::Status status = served_->Call(&Stub::Optimize, v1::OptimizeRequest(), &response);
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(status::Reason(status), status::kNotBuiltYet);
-}
-
 TEST_F(WithPostgres, GoneIsUnreachableAndBackNeedsNoRestart) {
   ASSERT_TRUE(served_->GetStats().ok());
   postgres_->Kill();

@@ -21,6 +21,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/harness/free_port.h"
 
 #ifdef SLIPSTREAM_ASAN
 // libpqxx 6.4 loses the result that reports a lost connection (make_result throws before it owns
@@ -58,22 +59,6 @@ std::string FindPrograms() {
 const passwd* UnprivilegedUser() {
   const passwd* user = getpwnam("postgres");
   return user != nullptr ? user : getpwnam("nobody");
-}
-
-// A port that was free a moment ago.
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  int port = 0;
-  if (bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0 &&
-      getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0) {
-    port = ntohs(address.sin_port);
-  }
-  close(fd);
-  return port;
 }
 
 // Starts a program with its output in `log`; it ends when this process does.
