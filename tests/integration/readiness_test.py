@@ -40,9 +40,14 @@ def metric_lines() -> list[str]:
                   for family, kind in families(SUITE.probe(name, "/metrics")[2]).items())
 
 
+def permission_of(operation: dict) -> str:
+    open_to_all = operation.get("security") == []
+    return operation.get("x-permission", "open" if open_to_all else "token")
+
+
 def route_lines() -> list[str]:
     paths = Client(SUITE.suite.base).get("/openapi.json")["paths"]
-    return sorted(f"{path} {verb.upper()} {operation.get('x-permission', 'open')} "
+    return sorted(f"{path} {verb.upper()} {permission_of(operation)} "
                   f"{operation.get('x-grpc-method', 'edge')}"
                   for path, operations in paths.items() for verb, operation in operations.items()
                   if verb in METHODS)

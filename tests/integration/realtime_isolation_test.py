@@ -185,6 +185,10 @@ class IsolationTest(unittest.IsolatedAsyncioTestCase):
                 async with connect(SUITE.suite, "", f"?{query}",
                                    **rng.choice([{}, headers])) as socket:
                     await say(socket, **{**fields, "type": "auth", "token": self.alice.token})
+                    if "types" in fields:  # the one of these that counts, and none of the values does
+                        code, reason = await closing(socket)
+                        self.assertEqual((code, reason[:13]), (1008, "INVALID_TYPES"))
+                        continue
                     first = await receive(socket)
                     self.assertEqual(first["type"], "subscribed")
                     await self.only_alices(socket, [first])
