@@ -1,7 +1,9 @@
 // Channels, cursors, the backlog and the latency histogram: the plain parts.
+#include <list>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "libs/random/random.h"
 #include "services/notification/backlog.h"
 #include "services/notification/channel.h"
 #include "services/notification/cursor.h"
@@ -91,6 +93,54 @@ TEST(Backlog, RefusesBeyondItsBytesAndStaysAsItWas) {
   EXPECT_EQ(backlog.held_bytes(), 2 * one);
   backlog.Pop();
   EXPECT_EQ(backlog.Push(event, 2 * one), Backlog::Outcome::kKept);
+}
+
+// Behind an event that waits, what is replaced leaves no trace.
+TEST(Backlog, WhatIsReplacedTakesNoPlace) {
+  constexpr int64_t kMax = 1 << 20;
+  Backlog backlog;
+  backlog.Push(Make("a", EventType::kSystemAlert, ""), kMax);
+  for (int i = 0; i < 10'000; ++i) {
+    backlog.Push(Make("p" + std::to_string(i), EventType::kTaskProgress, "t"), kMax);
+    ASSERT_LE(backlog.places_count(), 20u);
+  }
+  EXPECT_EQ(backlog.Pop()->id, "a");
+  EXPECT_EQ(backlog.Pop()->id, "p9999");
+  EXPECT_TRUE(backlog.empty());
+}
+
+TEST(Backlog, IsAListWhateverComesAndGoes) {
+  constexpr int64_t kMax = 1 << 20;
+  random::SeededRandom random(5);
+  Backlog backlog;
+  std::list<EventPtr> model;
+  for (int i = 0; i < 50'000; ++i) {
+    // It grows and shrinks in turn.
+    const bool push = random.Uniform(100) < (i / 5'000 % 2 == 0 ? 60u : 40u);
+    if (push) {
+      const bool progress = random.Uniform(2) == 0;
+      const std::string task = progress ? "t" + std::to_string(random.Uniform(20)) : "";
+      const EventPtr event = Make(
+          std::to_string(i), progress ? EventType::kTaskProgress : EventType::kSystemAlert, task);
+      if (progress) {
+        model.remove_if([&](const EventPtr& old) {
+          return old->type == EventType::kTaskProgress && old->task_id == task;
+        });
+      }
+      model.push_back(event);
+      backlog.Push(event, kMax);
+    } else if (!model.empty()) {
+      ASSERT_EQ(backlog.Front(), model.front());
+      ASSERT_EQ(backlog.Pop(), model.front());
+      model.pop_front();
+    }
+    ASSERT_EQ(backlog.empty(), model.empty());
+  }
+  while (!model.empty()) {
+    ASSERT_EQ(backlog.Pop(), model.front());
+    model.pop_front();
+  }
+  EXPECT_EQ(backlog.held_bytes(), 0);
 }
 
 TEST(Backlog, ProgressOfOneTaskNeverFillsIt) {
