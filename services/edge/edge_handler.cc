@@ -153,31 +153,32 @@ void EdgeHandler::Observe(const Exchange& exchange, const RequestScope& scope) {
   }
 }
 
-Async<void> EdgeHandler::HandleUpgrade(UpgradeRequest request) {
+std::optional<HttpResponse> EdgeHandler::RefusalOf(const UpgradeRequest& request) const {
   if (WithoutTrailingSlash(request.path) != kWebSocketPath) {
-    co_await RefuseUpgrade(std::move(request),
-                           ProblemResponse(RouteNotFound("GET", request.path), ""));
-    co_return;
+    return ProblemResponse(RouteNotFound("GET", request.path), "");
   }
   if (!IsHandshakeKey(request.websocket_key)) {
-    co_await RefuseUpgrade(
-        std::move(request),
-        ProblemResponse(status::Error(absl::StatusCode::kInvalidArgument, "WEBSOCKET_KEY",
-                                      "Sec-WebSocket-Key must be 16 random bytes in base64 (RFC "
-                                      "6455, section 4.1)"),
-                        ""));
-    co_return;
+    return ProblemResponse(
+        status::Error(
+            absl::StatusCode::kInvalidArgument, "WEBSOCKET_KEY",
+            "Sec-WebSocket-Key must be 16 random bytes in base64 (RFC 6455, section 4.1)"),
+        "");
   }
   if (!deps_.websocket.OriginAllowed(request)) {
-    co_await RefuseUpgrade(
-        std::move(request),
-        ProblemResponse(status::Error(absl::StatusCode::kPermissionDenied, "ORIGIN_REFUSED",
-                                      "this origin may not open a WebSocket; an administrator can "
-                                      "add it to edge.cors_allowed_origins"),
-                        ""));
-    co_return;
+    return ProblemResponse(
+        status::Error(absl::StatusCode::kPermissionDenied, "ORIGIN_REFUSED",
+                      "this origin may not open a WebSocket; an administrator can add it to "
+                      "edge.cors_allowed_origins"),
+        "");
   }
-  co_await deps_.websocket.Serve(std::move(request));
+  return std::nullopt;
+}
+
+Async<void> EdgeHandler::HandleUpgrade(UpgradeRequest request) {
+  if (auto refusal = RefusalOf(request)) {
+    return RefuseUpgrade(std::move(request), *std::move(refusal));
+  }
+  return deps_.websocket.Serve(std::move(request));
 }
 
 }  // namespace slipstream::edge

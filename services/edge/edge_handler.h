@@ -6,6 +6,7 @@
 #define SERVICES_EDGE_EDGE_HANDLER_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,8 @@ class EdgeHandler final : public HttpHandler {
   // True: the exchange is answered (a preflight).
   Async<bool> HandleCors(Exchange& exchange);
   Async<void> Route(Exchange& exchange, RequestScope& scope);
+  // Why this is not to become a WebSocket; nullopt: it may.
+  std::optional<HttpResponse> RefusalOf(const UpgradeRequest& request) const;
   void Observe(const Exchange& exchange, const RequestScope& scope);
 
   const Deps deps_;

@@ -299,10 +299,11 @@ bool WantsWebSocket(const http::request_parser<http::buffer_body>& parser) {
   return beast::websocket::is_upgrade(parser.get());
 }
 
-UpgradeRequest MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
-                           const http::request_parser<http::buffer_body>& parser,
-                           std::string peer) {
-  UpgradeRequest out;
+std::unique_ptr<UpgradeRequest> MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
+                                            const http::request_parser<http::buffer_body>& parser,
+                                            std::string peer) {
+  auto made = std::make_unique<UpgradeRequest>();
+  UpgradeRequest& out = *made;
   out.connection = std::make_shared<UpgradeConnection>(std::move(stream));
   out.connection->buffer = std::move(buffer);
   static_cast<http::request<http::empty_body>::header_type&>(out.connection->request) =
@@ -317,7 +318,7 @@ UpgradeRequest MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
   out.host = std::string(View(parser.get()[http::field::host]));
   out.forwarded_for = std::string(View(parser.get()["x-forwarded-for"]));
   out.peer_address = std::move(peer);
-  return out;
+  return made;
 }
 
 // What is wrong with a request that could not even be read.
@@ -334,8 +335,9 @@ absl::Status Unreadable(const error_code& ec, const HttpServerOptions& options) 
 
 }  // namespace
 
-Async<void> ServeConnection(asio::ip::tcp::socket socket, std::string peer, ConnectionDeps deps,
-                            std::shared_ptr<ConnectionControl> control) {
+Async<std::unique_ptr<UpgradeRequest>> ServeConnection(asio::ip::tcp::socket socket,
+                                                       std::string peer, ConnectionDeps deps,
+                                                       std::shared_ptr<ConnectionControl> control) {
   error_code ec;
   socket.set_option(asio::ip::tcp::no_delay(true), ec);
   // Refused, it only costs memory.
@@ -347,9 +349,7 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, std::string peer, Conn
   buffer.max_size(deps.options.max_header_bytes + kPieceBytes);
   bool first = true;
   for (;;) {
-    // On the heap, so that a connection that becomes a WebSocket does not keep it.
-    auto parser_memory = std::make_unique<http::request_parser<http::buffer_body>>();
-    auto& parser = *parser_memory;
+    http::request_parser<http::buffer_body> parser;
     parser.header_limit(deps.options.max_header_bytes);
     parser.body_limit(boost::none);  // each handler has its own limit
     // Idle until the first byte, then the whole header within the read timeout.
@@ -381,10 +381,7 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, std::string peer, Conn
     if (WantsWebSocket(parser)) {
       control->close = nullptr;
       stream.expires_never();
-      UpgradeRequest upgrade = MakeUpgrade(std::move(stream), std::move(buffer), parser, peer);
-      parser_memory.reset();
-      co_await deps.handler.HandleUpgrade(std::move(upgrade));
-      co_return;
+      co_return MakeUpgrade(std::move(stream), std::move(buffer), parser, peer);
     }
     BeastExchange exchange(stream, buffer, parser, deps.options, peer);
     if (deps.stopping) exchange.CloseAfterAnswer();
@@ -395,6 +392,7 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, std::string peer, Conn
   }
   control->close = nullptr;
   stream.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ec);
+  co_return nullptr;
 }
 
 }  // namespace slipstream::edge

@@ -24,9 +24,12 @@ struct ConnectionControl {
   bool idle = true;             // between two requests
 };
 
-// Runs on the socket's strand until the connection is closed. `peer`: the address it came from.
-Async<void> ServeConnection(boost::asio::ip::tcp::socket socket, std::string peer,
-                            ConnectionDeps deps, std::shared_ptr<ConnectionControl> control);
+// Runs on the socket's strand until the connection is closed, or a request asks for a WebSocket:
+// then that request, with the connection, so that nothing of this is kept while the other lasts.
+// `peer`: the address it came from.
+Async<std::unique_ptr<UpgradeRequest>> ServeConnection(boost::asio::ip::tcp::socket socket,
+                                                       std::string peer, ConnectionDeps deps,
+                                                       std::shared_ptr<ConnectionControl> control);
 
 }  // namespace slipstream::edge
 

@@ -104,15 +104,25 @@ void HttpServer::Impl::Serve(tcp::socket socket, std::string peer, asio::strand<
     id = next_id++;
     connections.emplace(id, Entry{strand, control});
   }
-  asio::co_spawn(
-      strand,
-      ServeConnection(std::move(socket), std::move(peer), {options, deps.handler, stopping},
-                      control),
-      [self = shared_from_this(), id, place = *std::move(place)](std::exception_ptr error) mutable {
-        if (error) std::rethrow_exception(error);
-        place.Leave();
-        self->Ended(id);
-      });
+  auto ended = [self = shared_from_this(), id,
+                place = *std::move(place)](std::exception_ptr error) mutable {
+    if (error) std::rethrow_exception(error);
+    place.Leave();
+    self->Ended(id);
+  };
+  // A WebSocket goes on by itself: it may last for days, and what HTTP took is then given back.
+  asio::co_spawn(strand,
+                 ServeConnection(std::move(socket), std::move(peer),
+                                 {options, deps.handler, stopping}, control),
+                 [this, strand, ended = std::move(ended)](
+                     std::exception_ptr error, std::unique_ptr<UpgradeRequest> upgrade) mutable {
+                   if (error || upgrade == nullptr) {
+                     ended(error);
+                     return;
+                   }
+                   asio::co_spawn(strand, deps.handler.HandleUpgrade(std::move(*upgrade)),
+                                  std::move(ended));
+                 });
 }
 
 void HttpServer::Impl::Refuse(tcp::socket socket, asio::strand<Executor> strand, absl::Status why) {

@@ -40,7 +40,8 @@ class HttpHandler {
   virtual ~HttpHandler() = default;
   // Answers the exchange. When it returns without an answer the connection is closed.
   virtual Async<void> Handle(Exchange& exchange) = 0;
-  // Called instead for a request that asks for a WebSocket; takes the connection over.
+  // Called instead for a request that asks for a WebSocket; takes the connection over. Best no
+  // coroutine by itself: it lives as long as the WebSocket, with its arguments.
   virtual Async<void> HandleUpgrade(UpgradeRequest request) = 0;
 };
 

@@ -45,13 +45,14 @@ Async<void> WebSocketServer::Serve(UpgradeRequest request) {
   const std::string address =
       ClientAddress(request.peer_address, request.forwarded_for, options_.proxy_hops_count);
   auto place = deps_.limits.Enter(address);
-  if (!place.ok()) {
-    co_await RefuseUpgrade(std::move(request), ProblemResponse(place.status(), ""));
-    co_return;
-  }
+  if (!place.ok()) return RefuseUpgrade(std::move(request), ProblemResponse(place.status(), ""));
   request.peer_address = address;
   auto session = std::make_shared<WebSocketSession>(*this, std::move(request), *std::move(place));
   if (!Add(session)) session->RequestClose(kCloseTooManyConnections, "the edge is full or ending");
+  return Run(std::move(session));
+}
+
+Async<void> WebSocketServer::Run(std::shared_ptr<WebSocketSession> session) {
   open_gauge_.Add(1);
   co_await session->Run();
   open_gauge_.Add(-1);

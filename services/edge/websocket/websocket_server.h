@@ -99,6 +99,7 @@ class WebSocketServer {
   void GiveDeflateBack();
 
  private:
+  Async<void> Run(std::shared_ptr<WebSocketSession> session);
   bool Add(const std::shared_ptr<WebSocketSession>& session);
   void Remove(const std::shared_ptr<WebSocketSession>& session);
   std::vector<std::shared_ptr<WebSocketSession>> Sessions() const;

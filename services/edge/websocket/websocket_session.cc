@@ -4,8 +4,6 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <limits>
 #include <utility>
 
@@ -27,6 +25,10 @@ namespace {
 using boost::system::error_code;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr int64_t kNeverDue_ns = std::numeric_limits<int64_t>::max();
+
+// Of a message from a client: what waits to be read into, and what its rest is read into.
+constexpr size_t kFirstPieceBytes = 64;
+constexpr size_t kPieceBytes = 4096;
 
 void Rethrow(std::exception_ptr error) {
   if (error) std::rethrow_exception(error);
@@ -135,15 +137,25 @@ Async<bool> WebSocketSession::Accept() {
 }
 
 Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
-  beast::flat_buffer buffer;
-  auto [ec, n] = co_await ws_.async_read(buffer, kAwait);
-  last_received_ = Now();
-  if (ec) {
-    // Beast has answered malformed and oversized frames with their close code already.
-    open_ = false;  // no close frame of ours any more
-    Written(ec);
-    CloseSocket();
-    co_return std::nullopt;
+  // Read into as little as possible until there is something: with a dynamic buffer, Beast would
+  // keep a frame's worth of it for each connection that waits.
+  char first[kFirstPieceBytes];
+  std::string text, more;
+  asio::mutable_buffer into = asio::buffer(first);
+  for (;;) {
+    auto [ec, n] = co_await ws_.async_read_some(into, kAwait);
+    last_received_ = Now();
+    if (ec) {
+      // Beast has answered malformed and oversized frames with their close code already.
+      open_ = false;  // no close frame of ours any more
+      Written(ec);
+      CloseSocket();
+      co_return std::nullopt;
+    }
+    text.append(static_cast<const char*>(into.data()), n);
+    if (ws_.is_message_done()) break;
+    if (more.empty()) more.resize(kPieceBytes);
+    into = asio::buffer(more);
   }
   if (!ws_.got_text()) {
     Close(kCloseUnsupportedData, "send text messages");
@@ -153,7 +165,7 @@ Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
     Close(kCloseTooManyMessages, "too many messages in a minute");
     co_return std::nullopt;
   }
-  co_return beast::buffers_to_string(buffer.data());
+  co_return text;
 }
 
 Async<void> WebSocketSession::ReadLoop() {
