@@ -233,7 +233,8 @@ class LimitsTest(unittest.IsolatedAsyncioTestCase):
             except websockets.InvalidStatusCode as error:
                 self.assertEqual(error.status_code, 429)
                 refused += 1
-        self.assertEqual(refused, 5)
+        # A sixth of the 200 at once, and 3.3 more a second.
+        self.assertGreater(refused, 100)
 
     async def test_a_message_of_2_mb_closes_1009(self):
         async with connect(SUITE.suite, token(user()), address="127.0.8.1") as socket:

@@ -1,5 +1,6 @@
 #include "services/edge/sign_in/connection_limits.h"
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <vector>
 
@@ -97,12 +98,12 @@ ConnectionLimits::Address* ConnectionLimits::Find(const std::string& key, bool a
     if (!add) return nullptr;
     if (addresses_.size() >= kMaxAddressesCount) Forget(now);
     if (addresses_.size() >= kMaxAddressesCount) return nullptr;
-    it = addresses_.emplace(key, Address{.minute_started = now}).first;
+    it = addresses_.emplace(key, Address{.handshakes_at = now, .minute_started = now}).first;
   }
   Address& address = it->second;
   if (now - address.minute_started >= kMinute) {
     address.minute_started = now;
-    address.handshakes_count = address.failed_count = address.refused_count = 0;
+    address.failed_count = address.refused_count = 0;
   }
   return &address;
 }
@@ -129,14 +130,21 @@ absl::Status ConnectionLimits::CheckConnections(const Address& address) const {
                  absl::Seconds(5));
 }
 
-absl::Status ConnectionLimits::CheckTry(const Address& address, absl::Duration now) const {
-  if (absl::Status failed = CheckFailed(address, now); !failed.ok()) return failed;
-  if (address.handshakes_count < options_.max_address_handshakes_per_minute_count) {
-    return absl::OkStatus();
+absl::Status ConnectionLimits::TakeHandshake(Address* address, absl::Duration now) const {
+  const double limit = options_.max_address_handshakes_per_minute_count;
+  const double at_once =
+      std::max({1.0, limit / 6, std::min<double>(limit, options_.max_address_connections_count)});
+  const double back = absl::FDivDuration(now - address->handshakes_at, kMinute) * limit;
+  address->handshakes = std::max(0.0, address->handshakes - std::max(0.0, back));
+  address->handshakes_at = now;
+  // Within what adding up fractions may be off by.
+  if (const double over = address->handshakes + 1 - at_once; over > 1e-6) {
+    return TooMany("TOO_MANY_HANDSHAKES",
+                   "this address connects too often; keep connections open instead",
+                   over / limit * kMinute);
   }
-  return TooMany("TOO_MANY_HANDSHAKES",
-                 "this address connects too often; keep connections open instead",
-                 address.minute_started + kMinute - now);
+  ++address->handshakes;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Arrive(std::string_view peer_address) {
@@ -167,11 +175,12 @@ absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Enter(std::string_view
   sync::MutexLock lock(mutex_);
   Address* const found = Find(key, /*add=*/true);
   if (found == nullptr) return TooManyAddresses();
-  if (absl::Status may = CheckTry(*found, now); !may.ok()) {
+  absl::Status may = CheckFailed(*found, now);
+  if (may.ok()) may = TakeHandshake(found, now);
+  if (!may.ok()) {
     ++found->refused_count;
     return may;
   }
-  ++found->handshakes_count;
   place.counted_ = options_.behind_proxies;
   if (place.counted_) {
     if (absl::Status room = CheckConnections(*found); !room.ok()) return room;

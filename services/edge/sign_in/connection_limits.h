@@ -30,8 +30,10 @@ namespace slipstream::edge {
 struct ConnectionLimitOptions {
   int max_user_connections_count = 10;
   int max_address_connections_count = 100;
-  // In any minute that begins with an address's first try.
+  // As many at once as an address may have connections (or a sixth of these, if that is more), and
+  // then as they come back over the minute: a flood's are spread.
   int max_address_handshakes_per_minute_count = 600;
+  // In any minute that begins with an address's first try.
   int max_address_failed_sign_ins_per_minute_count = 30;
   // Connections come from proxies, which tell their clients' addresses in X-Forwarded-For.
   bool behind_proxies = false;
@@ -73,13 +75,16 @@ class ConnectionLimits {
  private:
   struct Address {
     int connections_count = 0;
-    int handshakes_count = 0, failed_count = 0, refused_count = 0;  // of this minute
+    double handshakes = 0;  // that have not come back at handshakes_at
+    absl::Duration handshakes_at;
+    int failed_count = 0, refused_count = 0;  // of this minute
     absl::Duration minute_started;
   };
   Address* Find(const std::string& key, bool add) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckFailed(const Address& address, absl::Duration now) const;
   absl::Status CheckConnections(const Address& address) const;
-  absl::Status CheckTry(const Address& address, absl::Duration now) const;
+  // Takes a handshake when it says yes.
+  absl::Status TakeHandshake(Address* address, absl::Duration now) const;
   void Forget(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ConnectionLimitOptions options_;

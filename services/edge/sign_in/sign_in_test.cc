@@ -76,6 +76,7 @@ TEST_F(SignInTest, ConnectionsOfAnAddressAreBoundedFromAcceptOn) {
 TEST_F(SignInTest, BehindProxiesConnectionsForEventsCountByTheClientsAddress) {
   ConnectionLimitOptions options = Small();
   options.behind_proxies = true;
+  options.max_address_handshakes_per_minute_count = 100;
   ConnectionLimits limits(options, clock_);
   std::vector<ConnectionLimits::Place> proxy;
   for (int i = 0; i < 10; ++i) {
@@ -95,7 +96,7 @@ TEST_F(SignInTest, BehindProxiesConnectionsForEventsCountByTheClientsAddress) {
 
 TEST_F(SignInTest, AnAddressThatGoesOnThoughRefusedIsNotListenedTo) {
   ConnectionLimits limits(Small(), clock_);
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(limits.Arrive("10.0.0.1").ok()) << i;
     EXPECT_FALSE(limits.Enter("10.0.0.1").ok());
@@ -127,14 +128,22 @@ TEST_F(SignInTest, ConnectionsOfAUserAreBoundedWhereverTheyComeFrom) {
   EXPECT_TRUE(four->SignIn("alice").ok());
 }
 
-TEST_F(SignInTest, HandshakesOfAMinuteAreBounded) {
+TEST_F(SignInTest, HandshakesAreBoundedAtOnceAndOverTheMinute) {
   ConnectionLimits limits(Small(), clock_);
-  for (int i = 0; i < 5; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
-  const auto refused = limits.Enter("10.0.0.1");
-  EXPECT_EQ(status::Reason(refused.status()), "TOO_MANY_HANDSHAKES");
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  const absl::Status refused = limits.Enter("10.0.0.1").status();
+  EXPECT_EQ(status::Reason(refused), "TOO_MANY_HANDSHAKES");
+  EXPECT_EQ(status::RetryAfter(refused), absl::Seconds(12));
   EXPECT_TRUE(limits.Enter("10.0.0.2").ok());
-  clock_.Advance(absl::Minutes(1));
-  EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  int in_a_minute = 0;
+  for (int second = 0; second < 60; ++second) {
+    clock_.Advance(absl::Seconds(1));
+    while (limits.Enter("10.0.0.1").ok()) ++in_a_minute;
+  }
+  EXPECT_EQ(in_a_minute, 5);
+  clock_.Advance(absl::Hours(1));
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  EXPECT_FALSE(limits.Enter("10.0.0.1").ok()) << "no more at once, however long it waited";
 }
 
 TEST_F(SignInTest, FailedSignInsOfAMinuteAreBounded) {
