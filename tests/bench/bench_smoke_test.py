@@ -93,6 +93,27 @@ class BenchSmokeTest(unittest.TestCase):
         out = self.bench("notify-idle", "--tasks", "300")
         self.assertEqual(out["figures"]["raw_runs"][0]["delivered_to_all"], 3000)
 
+    def test_notify_stalled(self):
+        out = self.bench("notify-stalled", "--seconds", "0.5")
+        run = out["figures"]["raw_runs"][0]
+        # The others get all whatever the nuisance does, and as much without it.
+        for window in ("reading", "stalled"):
+            self.assertEqual((run[window]["missing"], run[window]["wrong"]), (0, 0))
+            self.assertEqual(run[window]["latency"]["count"], run[window]["deliveries"])
+        self.assertGreater(run["reading"]["nuisance"]["bytes"], 0)
+        self.assertEqual(out["figures"]["stalled_readers"]["in_all"], 20)
+
+    def test_notify_flood(self):
+        out = self.bench("notify-flood", "--seconds", "0.5")
+        run = out["figures"]["raw_runs"][0]
+        for kind in ("connections", "sign_ins", "silent"):
+            self.assertEqual((run[kind]["missing"], run[kind]["wrong"]), (0, 0))
+            self.assertGreater(run[kind]["nuisance"]["connections"], 100)
+        # What is let in, and where it ends: failed sign-ins are refused, silence is.
+        self.assertIn("101", run["connections"]["nuisance"]["answers"])
+        self.assertIn("429", run["sign_ins"]["nuisance"]["answers"])
+        self.assertIn("429", run["silent"]["nuisance"]["answers"])
+
     def test_index_selection(self):
         # Two indexes that help only together, and a small one that greedy takes first.
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as matrix:

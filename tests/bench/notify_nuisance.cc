@@ -46,6 +46,7 @@ namespace {
 // Addresses that no client of notify_load comes from: its clients are fewer.
 constexpr int kFirstNumber = 100 * kClientsPerAddress;
 constexpr int64_t kSecond_ns = 1'000'000'000;
+constexpr int kMaxStarts_count = 1000;
 // Of a flood: connections that wait for an answer.
 constexpr size_t kMaxUnderWay_count = 2000;
 // For stalled readers, told to read again, to find how they were closed.
@@ -178,8 +179,11 @@ class Readers final : public Nuisance {
 // R connections a second from one address, on a fixed schedule.
 class Flood final : public Nuisance {
  public:
-  explicit Flood(std::string request)
-      : request_(std::move(request)), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+  // `kind`: whose addresses are its own.
+  Flood(std::string request, int kind)
+      : request_(std::move(request)),
+        epoll_(epoll_create1(EPOLL_CLOEXEC)),
+        number_(kFirstNumber + kind * kMaxStarts_count * kClientsPerAddress) {}
 
   void Start() override {
     number_ += kClientsPerAddress;
@@ -248,7 +252,7 @@ class Flood final : public Nuisance {
 
   const std::string request_;
   const int epoll_;
-  int number_ = kFirstNumber;
+  int number_;  // of the client, which decides the address
   std::atomic<bool> stop_{false};
   std::set<int> waiting_;
   int64_t begun_ = 0, not_begun_ = 0;
@@ -269,9 +273,9 @@ std::unique_ptr<Nuisance> MakeNuisance() {
   const auto request = [](const std::string& token) {
     return UpgradeRequest("/ws", absl::StrCat("Authorization: Bearer ", token, "\r\n"));
   };
-  if (kind == "connections") return std::make_unique<Flood>(request(tokens[0]));
-  if (kind == "sign_ins") return std::make_unique<Flood>(request(tokens[0] + "x"));
-  if (kind == "silent") return std::make_unique<Flood>("");
+  if (kind == "connections") return std::make_unique<Flood>(request(tokens[0]), 0);
+  if (kind == "sign_ins") return std::make_unique<Flood>(request(tokens[0] + "x"), 1);
+  if (kind == "silent") return std::make_unique<Flood>("", 2);
   Die("no such kind: " + kind);
 }
 
