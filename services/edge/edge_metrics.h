@@ -18,6 +18,10 @@ inline constexpr metrics::HistogramDef kHttpSeconds{
     metrics::kLatencySeconds};
 inline constexpr metrics::GaugeDef kHttpConnections{
     "slipstream_edge_http_connections", "Connections open, WebSocket and SSE included."};
+inline constexpr metrics::CounterDef kRefusedConnections{
+    "slipstream_edge_refused_connections_total",
+    "Connections refused at accept, by whose limit was reached: of their address or of the edge.",
+    {"limit"}};
 inline constexpr metrics::GaugeDef kWebSocketConnections{"slipstream_edge_websocket_connections",
                                                          "WebSocket connections open."};
 inline constexpr metrics::CounterDef kWebSocketCloses{

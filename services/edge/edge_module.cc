@@ -55,8 +55,10 @@ WebSocketOptions WebSocketOptionsOf(const config::v1::Config& all) {
   return options;
 }
 
-ConnectionLimitOptions LimitOptionsOf(const config::v1::WebSocketConfig& config) {
+ConnectionLimitOptions LimitOptionsOf(const config::v1::EdgeConfig& edge) {
+  const auto& config = edge.websocket();
   ConnectionLimitOptions options;
+  options.behind_proxies = edge.proxy_hops_count() > 0;
   options.max_user_connections_count = config.max_user_connections_count();
   options.max_address_connections_count = config.max_address_connections_count();
   options.max_address_handshakes_per_minute_count =
@@ -64,6 +66,12 @@ ConnectionLimitOptions LimitOptionsOf(const config::v1::WebSocketConfig& config)
   options.max_address_failed_sign_ins_per_minute_count =
       config.max_address_failed_sign_ins_per_minute_count();
   return options;
+}
+
+OpenApiInfo OpenApi() {
+  OpenApiInfo info;
+  info.own_paths_json = std::string(OwnOperationsJson());
+  return info;
 }
 
 HttpServerOptions HttpOptionsOf(const config::v1::EdgeConfig& config) {
@@ -83,7 +91,7 @@ class EdgeModule final : public service::Module {
       : context_(context),
         catalog_(std::move(catalog)),
         upstreams_(context.peers),
-        limits_(LimitOptionsOf(context.config.edge().websocket()), context.clock),
+        limits_(LimitOptionsOf(context.config.edge()), context.clock),
         tickets_(context.clock, context.random),
         hub_({context.peers, context.runtime.executor(), context.clock, context.logger}),
         sign_in_({context.authenticator, tickets_, limits_, context.clock,
@@ -114,12 +122,16 @@ class EdgeModule final : public service::Module {
                           .metrics = context_.metrics,
                           .logger = context_.logger,
                           .reporter = context_.reporter,
-                          .pages = MakePages(MakeOpenApi({catalog_.get()}, {})),
+                          .pages = MakePages(MakeOpenApi({catalog_.get()}, OpenApi())),
                           .cors_allowed_origins = {origins.begin(), origins.end()}});
-    server_ = std::make_unique<HttpServer>(HttpOptionsOf(context_.config.edge()), *handler_,
-                                           context_.runtime.executor(), context_.logger);
+    server_ = std::make_unique<HttpServer>(
+        HttpOptionsOf(context_.config.edge()),
+        HttpServer::Deps{*handler_, limits_, context_.runtime.executor(), context_.logger});
     connections_ = context_.metrics.AddCollector([this](metrics::Samples& out) {
       out.Add(kHttpConnections, static_cast<double>(server_->open_connections()));
+      const HttpServer::Refused refused = server_->refused_connections();
+      out.Add(kRefusedConnections, static_cast<double>(refused.for_address_count), {"address"});
+      out.Add(kRefusedConnections, static_cast<double>(refused.for_edge_count), {"edge"});
     });
     return absl::OkStatus();
   }

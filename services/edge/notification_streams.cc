@@ -31,6 +31,8 @@ absl::Status StatusOf(const SubscriptionEnd& end, const std::string& cursor) {
     code = absl::StatusCode::kResourceExhausted;
   } else if (end.reason == "INVALID_CURSOR") {
     return status::FieldError("cursor", end.message);
+  } else if (end.reason == "INVALID_TYPES") {
+    return status::FieldError("types", end.message);
   }
   return status::WithRetryAfter(status::Error(code, end.reason, end.message, {{"cursor", cursor}}),
                                 absl::Seconds(1));

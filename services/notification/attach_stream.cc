@@ -154,8 +154,13 @@ class Requests {
     }
     auto cursor = ToCursor(request.cursor(), "cursor");
     auto types = ToTypes(request.types());
-    if (!cursor.ok() || !types.ok()) {
-      Refuse(request.subscriber_id(), cursor.ok() ? types.status() : cursor.status());
+    if (!cursor.ok()) {
+      Refuse(request.subscriber_id(), cursor.status());
+      co_return absl::OkStatus();
+    }
+    if (!types.ok()) {
+      deps_.engine.Close(link_, request.subscriber_id(), CloseReason::kInvalidTypes,
+                         Text(types.status()));
       co_return absl::OkStatus();
     }
     SubscriberSpec spec;

@@ -16,14 +16,15 @@ enum class CloseReason : uint8_t {
   kTooManyConnections,
   kSlowReader,
   kInvalidCursor,
+  kInvalidTypes,
   kStoreUnavailable,  // the history could not be read, so nobody knows what was missed
 };
-inline constexpr size_t kCloseReasonCount = 7;
+inline constexpr size_t kCloseReasonCount = 8;
 
 inline std::string_view CloseReasonName(CloseReason reason) {
   constexpr std::array<std::string_view, kCloseReasonCount> kNames = {
       "UNAUTHENTICATED", "TOKEN_EXPIRED",  "PERMISSION_DENIED", "TOO_MANY_CONNECTIONS",
-      "SLOW_READER",     "INVALID_CURSOR", "STORE_UNAVAILABLE"};
+      "SLOW_READER",     "INVALID_CURSOR", "INVALID_TYPES",     "STORE_UNAVAILABLE"};
   return kNames[static_cast<size_t>(reason)];
 }
 

@@ -411,6 +411,13 @@ TEST_F(AttachTest, ASubscribersFailureIsItsOwn) {
   EXPECT_EQ(Next().closed().reason(), "PERMISSION_DENIED");
   Subscribe(3, Token("alice"), 100, "not-a-cursor");
   EXPECT_EQ(Next().closed().reason(), "INVALID_CURSOR");
+  v1::AttachRequest dances;
+  dances.mutable_subscribe()->set_subscriber_id(4);
+  dances.mutable_subscribe()->set_token(Token("alice"));
+  dances.mutable_subscribe()->set_credit_count(1);
+  dances.mutable_subscribe()->add_types("dance");
+  ASSERT_TRUE(edge_->Write(dances));
+  EXPECT_EQ(Next().closed().reason(), "INVALID_TYPES");
   for (uint64_t id = 10; id < 20; ++id) {
     Subscribe(id, Token("alice"));
     EXPECT_TRUE(Next().has_subscribed());

@@ -1,53 +1,17 @@
 #include "services/notification/subscriber_registry.h"
 
-#include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "libs/status/status.h"
+#include "services/notification/subscriber_registry_state.h"
 
 namespace slipstream::notification {
 
 namespace {
 
-// Receivers of one message, as the API states.
-constexpr size_t kMaxReceiversCount = 65'536;
-
 absl::Status TooMany(absl::string_view reason, absl::string_view message) {
   return status::WithRetryAfter(
       status::Error(absl::StatusCode::kResourceExhausted, reason, message), absl::Seconds(5));
-}
-
-// The channels' events as one sequence: each channel's order stays, the rest goes by time.
-std::vector<EventPtr> Merge(const std::vector<ReadResult>& reads) {
-  std::vector<EventPtr> out;
-  std::vector<size_t> next(reads.size(), 0);
-  for (;;) {
-    size_t best = reads.size();
-    for (size_t i = 0; i < reads.size(); ++i) {
-      if (next[i] == reads[i].events.size()) continue;
-      if (best == reads.size() ||
-          reads[i].events[next[i]]->created_at < reads[best].events[next[best]]->created_at) {
-        best = i;
-      }
-    }
-    if (best == reads.size()) return out;
-    out.push_back(reads[best].events[next[best]++]);
-  }
-}
-
-// Whose number is limited; the others may have to wait behind these.
-bool IsLimited(EventType type) {
-  return type == EventType::kTaskProgress || type == EventType::kSystemAlert ||
-         type == EventType::kPerformanceAlert;
-}
-
-// The place before the first event that is replayed.
-Position StartOf(const ReadResult& read) {
-  for (const EventPtr& event : read.events) {
-    if (event->position.is_set()) return {event->position.epoch, event->position.offset - 1};
-  }
-  return read.head;
 }
 
 }  // namespace
@@ -56,35 +20,6 @@ absl::Status SubscriberIdInUse() {
   return status::Error(absl::StatusCode::kAlreadyExists, "SUBSCRIBER_ID_IN_USE",
                        "use each subscriber_id once per stream");
 }
-
-struct SubscriberRegistry::Subscriber {
-  uint64_t id;
-  LinkState* link;
-  std::string user;
-  std::string tenant;
-  TypeSet types;
-  bool replaying = true;
-  bool lost = false;  // while replaying: something that its read did not tell of
-  bool slow = false;  // is in slow_
-  int64_t credit;
-  std::array<Members*, kChannelKindCount> channels{};
-  std::array<size_t, kChannelKindCount> slots{};  // index in the channel's members
-  Cursor accepted;                                // last event sent or in the backlog
-  Cursor sent;                                    // last event sent: where it resumes
-  Backlog backlog;
-  // Kept by the presence table as long as the subscriber is connected; tenant: may be null.
-  UserRecord* user_record;
-  TenantRecord* tenant_record;
-  // Progress that came with the history, whose live copy may still be on its way.
-  std::vector<std::string> replayed_progress;
-  std::multimap<absl::Time, Subscriber*>::iterator expiry;
-};
-
-struct SubscriberRegistry::LinkState {
-  std::shared_ptr<Link> link;
-  std::unordered_map<uint64_t, std::unique_ptr<Subscriber>> subscribers;
-  std::vector<uint64_t> receivers;  // of the event that is fanned out
-};
 
 SubscriberRegistry::SubscriberRegistry(RegistryOptions options, Hooks hooks)
     : options_(options), hooks_(std::move(hooks)), presence_(options.remember_users) {}
@@ -200,176 +135,6 @@ void SubscriberRegistry::Erase(Subscriber& subscriber, absl::Time now) {
   subscriber.link->subscribers.erase(subscriber.id);  // ends its life
 }
 
-void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& spec,
-                                      const std::vector<ReadResult>& reads, absl::Time now) {
-  now_ = now;
-  Subscriber* found = Find(link, spec.id);
-  if (found == nullptr) return;
-  Subscriber& subscriber = *found;
-  const std::vector<Channel> channels = ChannelsOf(spec.user, spec.tenant);
-  bool recovered = !subscriber.lost;
-  std::array<const ReadResult*, kChannelKindCount> read_of{};
-  for (size_t i = 0; i < channels.size(); ++i) {
-    const size_t kind = Index(channels[i].kind);
-    read_of[kind] = &reads[i];
-    subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(reads[i]);
-    if (spec.cursor && (reads[i].lost || !(*spec.cursor)[kind].is_set())) recovered = false;
-  }
-  if (spec.cursor) {
-    CountFor(subscriber,
-             [&](Figures& f) { ++(recovered ? f.recovered_count : f.not_recovered_count); });
-  }
-  subscriber.link->link->Push(SubscribedMessage{subscriber.id, FormatCursor(subscriber.sent),
-                                                recovered, subscriber.user, subscriber.tenant,
-                                                subscriber.expiry->first});
-  std::vector<EventPtr> live;
-  while (!subscriber.backlog.empty()) live.push_back(PopBacklog(subscriber));
-  subscriber.replaying = false;
-  std::vector<std::string> replayed_progress;
-  for (const EventPtr& event : Merge(reads)) {
-    if (!event->position.is_set()) replayed_progress.push_back(event->id);
-    // The history has a bound of its own: what is replayed is no sign of a slow reader.
-    Offer(subscriber, event, /*bounded=*/false);
-  }
-  subscriber.replayed_progress = std::move(replayed_progress);
-  for (const EventPtr& event : live) {
-    // It may name the same place by an earlier epoch.
-    if (read_of[Index(event->channel.kind)]->Covers(event->position)) continue;
-    Offer(subscriber, event, /*bounded=*/true);
-  }
-  CloseSlowReaders(now);
-}
-
-void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, absl::Time now) {
-  now_ = now;
-  auto it = channels_.find(channel.Key());
-  if (it == channels_.end()) return;
-  const size_t kind = Index(channel.kind);
-  for (Subscriber* member : it->second->subscribers) {
-    Subscriber& subscriber = *member;
-    subscriber.lost = true;
-    if (!subscriber.replaying) {
-      // What waits for it of this channel comes again with the rest, if it is still there.
-      const int64_t before = subscriber.backlog.held_bytes();
-      subscriber.backlog.Drop(channel.kind);
-      backlog_bytes_ += subscriber.backlog.held_bytes() - before;
-      subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(read);
-      CountFor(subscriber, [](Figures& f) { ++f.not_recovered_count; });
-      subscriber.link->link->Push(SubscribedMessage{subscriber.id, FormatCursor(subscriber.sent),
-                                                    /*recovered=*/false, subscriber.user,
-                                                    subscriber.tenant, subscriber.expiry->first});
-    }
-    for (const EventPtr& event : read.events) Offer(subscriber, event, /*bounded=*/false);
-  }
-  CloseSlowReaders(now);
-}
-
-void SubscriberRegistry::Offer(Subscriber& subscriber, const EventPtr& event, bool bounded) {
-  if (subscriber.replaying) {
-    Hold(subscriber, event, bounded);
-    return;
-  }
-  const size_t kind = Index(event->channel.kind);
-  if (event->position.is_set()) {
-    Position& accepted = subscriber.accepted[kind];
-    if (accepted.epoch == event->position.epoch && event->position.offset <= accepted.offset) {
-      return;  // came with the history
-    }
-    accepted = event->position;
-  } else if (std::find(subscriber.replayed_progress.begin(), subscriber.replayed_progress.end(),
-                       event->id) != subscriber.replayed_progress.end()) {
-    return;
-  }
-  if ((subscriber.types & TypeBit(event->type)) == 0) {
-    // Nothing to send, but the place it resumes from moves on.
-    if (subscriber.backlog.empty() && event->position.is_set()) {
-      subscriber.sent[kind] = event->position;
-    }
-    return;
-  }
-  if (subscriber.backlog.empty() && MaySend(subscriber, *event)) {
-    Send(subscriber, event);
-    return;
-  }
-  if (delayed_.contains(&subscriber)) CountFor(subscriber, [](Figures& f) { ++f.delayed_count; });
-  Hold(subscriber, event, bounded);
-}
-
-bool SubscriberRegistry::MaySend(Subscriber& subscriber, const Event& event) {
-  if (subscriber.credit <= 0 || !subscriber.link->link->HasRoom()) return false;
-  if (!IsLimited(event.type) || TakeOfRate(subscriber)) return true;
-  delayed_.insert(&subscriber);
-  return false;
-}
-
-bool SubscriberRegistry::TakeOfRate(Subscriber& subscriber) {
-  const double limit = options_.user_messages_per_minute_count;
-  if (limit == 0) return true;
-  UserRecord& user = *subscriber.user_record;
-  const double minutes = absl::FDivDuration(now_ - user.rate_at, absl::Minutes(1));
-  user.rate_at = now_;
-  user.rate_spent = std::max(0.0, user.rate_spent - std::max(0.0, minutes) * limit);
-  const double cost = 1.0 / std::max(1, user.connections_count);
-  // Within what adding up shares may be off by.
-  if (user.rate_spent + cost > limit + 1e-6) return false;
-  user.rate_spent += cost;
-  return true;
-}
-
-void SubscriberRegistry::Send(Subscriber& subscriber, const EventPtr& event) {
-  --subscriber.credit;
-  if (event->position.is_set()) subscriber.sent[Index(event->channel.kind)] = event->position;
-  CountFor(subscriber, [](Figures& f) { ++f.delivered_count; });
-  LinkState& link = *subscriber.link;
-  if (link.link->options().single) {
-    link.link->Push(DeliveryMessage{{subscriber.id}, event, FormatCursor(subscriber.sent)});
-  } else if (!fanning_out_) {
-    link.link->Push(DeliveryMessage{{subscriber.id}, event, ""});
-  } else {
-    if (link.receivers.empty()) touched_.push_back(&link);
-    link.receivers.push_back(subscriber.id);
-  }
-}
-
-void SubscriberRegistry::Hold(Subscriber& subscriber, const EventPtr& event, bool bounded) {
-  if (subscriber.slow) return;
-  const int64_t before = subscriber.backlog.held_bytes();
-  const int64_t max_bytes =
-      bounded ? options_.subscriber_queue_bytes : std::numeric_limits<int64_t>::max();
-  switch (subscriber.backlog.Push(event, max_bytes)) {
-    case Backlog::Outcome::kKept:
-      break;
-    case Backlog::Outcome::kReplacedOlder:
-      CountFor(subscriber, [](Figures& f) { ++f.conflated_count; });
-      break;
-    case Backlog::Outcome::kFull:
-      subscriber.slow = true;
-      slow_.push_back(&subscriber);
-      break;
-  }
-  backlog_bytes_ += subscriber.backlog.held_bytes() - before;
-}
-
-EventPtr SubscriberRegistry::PopBacklog(Subscriber& subscriber) {
-  const int64_t before = subscriber.backlog.held_bytes();
-  EventPtr event = subscriber.backlog.Pop();
-  backlog_bytes_ += subscriber.backlog.held_bytes() - before;
-  return event;
-}
-
-void SubscriberRegistry::FlushBacklog(Subscriber& subscriber) {
-  if (subscriber.replaying) return;
-  while (!subscriber.backlog.empty() && MaySend(subscriber, *subscriber.backlog.Front())) {
-    Send(subscriber, PopBacklog(subscriber));
-  }
-}
-
-void SubscriberRegistry::Flush(const Link* link) {
-  LinkState* state = FindLink(link);
-  if (state == nullptr) return;
-  for (auto& [id, subscriber] : state->subscribers) FlushBacklog(*subscriber);
-}
-
 void SubscriberRegistry::CountPublished(const Event& event) {
   const auto type = static_cast<size_t>(event.type);
   ++figures_.published[type];
@@ -379,39 +144,6 @@ void SubscriberRegistry::CountPublished(const Event& event) {
   } else if (event.channel.kind == ChannelKind::kTenant) {
     TenantRecord* tenant = presence_.FindTenant(event.channel.id);
     if (tenant != nullptr) ++tenant->figures.published[type];
-  }
-}
-
-void SubscriberRegistry::FanOut(const EventPtr& event, absl::Time now) {
-  now_ = now;
-  auto it = channels_.find(event->channel.Key());
-  if (it == channels_.end()) return;
-  fanning_out_ = true;
-  for (Subscriber* subscriber : it->second->subscribers) {
-    Offer(*subscriber, event, /*bounded=*/true);
-  }
-  fanning_out_ = false;
-  for (LinkState* link : touched_) {
-    std::vector<uint64_t>& all = link->receivers;
-    for (size_t from = 0; from < all.size(); from += kMaxReceiversCount) {
-      const size_t to = std::min(all.size(), from + kMaxReceiversCount);
-      link->link->Push(DeliveryMessage{{all.begin() + static_cast<std::ptrdiff_t>(from),
-                                        all.begin() + static_cast<std::ptrdiff_t>(to)},
-                                       event,
-                                       ""});
-    }
-    all.clear();
-  }
-  touched_.clear();
-  CloseSlowReaders(now);
-}
-
-void SubscriberRegistry::CloseSlowReaders(absl::Time now) {
-  while (!slow_.empty()) {
-    CloseNow(*slow_.back(), CloseReason::kSlowReader,
-             "what was not read exceeds notification.subscriber_queue_bytes; connect again with "
-             "the cursor and read faster",
-             now);
   }
 }
 
@@ -440,14 +172,6 @@ void SubscriberRegistry::Remove(const Link* link, uint64_t id, absl::Time now) {
   if (Subscriber* subscriber = Find(link, id); subscriber != nullptr) Erase(*subscriber, now);
 }
 
-void SubscriberRegistry::AddCredit(const Link* link, uint64_t id, int64_t count) {
-  constexpr int64_t kMaxCreditCount = 1'000'000;
-  Subscriber* subscriber = Find(link, id);
-  if (subscriber == nullptr) return;
-  subscriber->credit = std::min(kMaxCreditCount, subscriber->credit + count);
-  FlushBacklog(*subscriber);
-}
-
 bool SubscriberRegistry::Refresh(const Link* link, uint64_t id, const std::string& user,
                                  const std::string& tenant, absl::Time token_expires_at) {
   Subscriber* subscriber = Find(link, id);
@@ -471,13 +195,6 @@ void SubscriberRegistry::Tick(absl::Time expired_before, absl::Time now) {
   }
   for (Subscriber* subscriber : std::exchange(delayed_, {})) FlushBacklog(*subscriber);
   presence_.Forget(now);
-}
-
-template <class Count>
-void SubscriberRegistry::CountFor(const Subscriber& subscriber, Count count) {
-  count(figures_);
-  count(subscriber.user_record->figures);
-  if (subscriber.tenant_record != nullptr) count(subscriber.tenant_record->figures);
 }
 
 }  // namespace slipstream::notification

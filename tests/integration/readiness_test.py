@@ -43,7 +43,7 @@ def metric_lines() -> list[str]:
 def route_lines() -> list[str]:
     paths = Client(SUITE.suite.base).get("/openapi.json")["paths"]
     return sorted(f"{path} {verb.upper()} {operation.get('x-permission', 'open')} "
-                  f"{operation['x-grpc-method']}"
+                  f"{operation.get('x-grpc-method', 'edge')}"
                   for path, operations in paths.items() for verb, operation in operations.items()
                   if verb in METHODS)
 

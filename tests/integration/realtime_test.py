@@ -268,6 +268,31 @@ class EventsTest(WebSocketCase):
                 async with connect(SUITE.suite.token("alice"), f"?cursor={cursor}") as socket:
                     self.assertEqual((await closing(socket))[0], 1008)
 
+    async def test_only_the_types_asked_for(self):
+        user = SUITE.client(f"typed-{uuid.uuid4()}")
+        async with connect(user.token, "?types=task_completed&types=system_alert") as by_query, \
+                connect() as by_message:
+            await by_message.send(json.dumps({"type": "auth", "token": user.token,
+                                              "types": ["task_completed", "system_alert"]}))
+            for socket in (by_query, by_message):
+                self.assertEqual((await receive(socket))["type"], "subscribed")
+            task_id = await self.finish(user)
+            for socket in (by_query, by_message):
+                # Not its start and its progress, which come before.
+                event = await receive(socket)
+                self.assertEqual((event["type"], event["task_id"]), ("task_completed", task_id))
+
+    async def test_types_that_are_none_close_1008(self):
+        token = SUITE.suite.token("alice")
+        for types in (["dance"], ["task_started"] * 9, "task_started", [1], {"a": "b"}):
+            with self.subTest(types):
+                async with connect() as socket:
+                    await socket.send(json.dumps({"type": "auth", "token": token, "types": types}))
+                    code, reason = await closing(socket)
+                    self.assertEqual((code, reason[:13]), (1008, "INVALID_TYPES"))
+        async with connect(token, "?types=dance") as socket:
+            self.assertEqual((await closing(socket))[0], 1008)
+
     async def test_nobody_sees_anothers_events(self):
         alice, bob = SUITE.client("alice"), SUITE.client("bob")
         async with connect(bob.token) as bobs, connect(alice.token) as alices:

@@ -620,6 +620,9 @@ class HttpTest(RestCase):
         self.assertIn("202", submit["responses"])
         self.assertIn("idempotency-key", [p["name"] for p in submit["parameters"]])
         self.assertEqual(document["paths"]["/health"]["get"]["security"], [])
+        for verb, path in (("post", "/api/v1/ws/ticket"), ("post", "/api/v1/session"),
+                           ("delete", "/api/v1/session"), ("get", "/ws")):
+            self.assertIn("default", document["paths"][path][verb]["responses"])
 
 
 if __name__ == "__main__":

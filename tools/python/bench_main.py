@@ -8,6 +8,7 @@ import sys
 import bench_cache
 import bench_index_live
 import bench_index_selection
+import bench_isolation
 import bench_l1
 import bench_notify
 import bench_pool
@@ -18,8 +19,9 @@ from suite import SuiteError
 
 DEFAULT_STORE = "redis"
 # The module of each benchmark.
-MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_notify, bench_trace,
-                                                bench_index_selection, bench_index_live, bench_pool)
+MODULES = {name: module for module in (bench_queue, bench_cache, bench_l1, bench_notify,
+                                       bench_isolation, bench_trace, bench_index_selection,
+                                       bench_index_live, bench_pool)
            for name in module.BENCHES}
 
 

@@ -65,12 +65,12 @@ class Clients:
 
 
 class Ours:
-    def __init__(self, parties: Parties, clients: int, users: int = 0):
+    def __init__(self, parties: Parties, clients: int, users: int = 0, spare: int = 100):
         self.notification, self.address = parties.notification(
-            f"max_subscribers_count: {clients + 100}", "user_messages_per_minute_count: 0")
+            f"max_subscribers_count: {clients + spare}", "user_messages_per_minute_count: 0")
         self.edge, self.port = parties.edge(
-            self.address, f"max_connections_count: {clients + 100}",
-            f"websocket {{ max_connections_count: {clients + 100} }}")
+            self.address, f"max_connections_count: {clients + spare}",
+            f"websocket {{ max_connections_count: {clients + spare} }}")
         self.before = self.rss()
         self.clients = Clients(parties, "slipstream", self.port, clients, self.address, users)
 

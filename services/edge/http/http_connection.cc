@@ -1,10 +1,10 @@
 #include "services/edge/http/http_connection.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -14,7 +14,6 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -22,6 +21,7 @@
 #include "libs/async/deadline.h"
 #include "libs/status/status.h"
 #include "services/edge/http/linger.h"
+#include "services/edge/http/refuse_connection.h"
 #include "services/edge/http/upgrade_connection.h"
 #include "services/edge/transcoder/problem.h"
 
@@ -38,6 +38,11 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 
 // Pieces of a body on their way to a handler.
 constexpr size_t kPieceBytes = 64 * 1024;
+
+// What the kernel takes for a peer before it has sent what it took earlier. By itself it would take
+// 4 MB, and a client that does not read would be found out that much later; what is on its way is
+// not bounded by this, so it costs no speed.
+constexpr int kMaxUnsentBytes = 128 * 1024;
 
 std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
 
@@ -315,37 +320,27 @@ UpgradeRequest MakeUpgrade(beast::tcp_stream stream, beast::flat_buffer buffer,
   return out;
 }
 
-// A request that could not even be read gets one answer, then the connection ends.
-Async<void> RefuseUnreadable(beast::tcp_stream& stream, const error_code& ec,
-                             const HttpServerOptions& options) {
+// What is wrong with a request that could not even be read.
+absl::Status Unreadable(const error_code& ec, const HttpServerOptions& options) {
   const bool too_long = ec == http::error::header_limit;
-  const Problem problem = MakeProblem(
-      status::Error(
-          absl::StatusCode::kInvalidArgument,
-          too_long ? absl::string_view(kReasonHeadersTooLarge.data(), kReasonHeadersTooLarge.size())
-                   : absl::string_view("MALFORMED_REQUEST"),
-          too_long ? absl::StrCat("request line and headers take more than ",
-                                  options.max_header_bytes, " bytes")
-                   : absl::StrCat("not an HTTP/1.1 request: ", ec.message())),
-      "");
-  http::response<http::string_body> message{http::int_to_status(problem.http_status), 11};
-  message.set(http::field::content_type, std::string(kProblemContentType));
-  message.keep_alive(false);
-  message.body() = problem.body;
-  message.prepare_payload();
-  stream.expires_after(Nanos(options.write_timeout));
-  co_await http::async_write(stream, message, kAwait);
+  return status::Error(
+      absl::StatusCode::kInvalidArgument,
+      too_long ? absl::string_view(kReasonHeadersTooLarge.data(), kReasonHeadersTooLarge.size())
+               : absl::string_view("MALFORMED_REQUEST"),
+      too_long ? absl::StrCat("request line and headers take more than ", options.max_header_bytes,
+                              " bytes")
+               : absl::StrCat("not an HTTP/1.1 request: ", ec.message()));
 }
 
 }  // namespace
 
-Async<void> ServeConnection(asio::ip::tcp::socket socket, ConnectionDeps deps,
+Async<void> ServeConnection(asio::ip::tcp::socket socket, std::string peer, ConnectionDeps deps,
                             std::shared_ptr<ConnectionControl> control) {
   error_code ec;
-  const auto endpoint = socket.remote_endpoint(ec);
-  if (ec) co_return;
-  const std::string peer = endpoint.address().to_string();
   socket.set_option(asio::ip::tcp::no_delay(true), ec);
+  // Refused, it only costs memory.
+  (void)setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMaxUnsentBytes,
+                   sizeof(kMaxUnsentBytes));
   beast::tcp_stream stream(std::move(socket));
   control->close = [&stream] { stream.cancel(); };
   beast::flat_buffer buffer;
@@ -372,14 +367,15 @@ Async<void> ServeConnection(asio::ip::tcp::socket socket, ConnectionDeps deps,
     auto [read_error, bytes] = co_await http::async_read_header(stream, buffer, parser, kAwait);
     if (read_error) {
       if (IsMalformed(read_error)) {
-        co_await RefuseUnreadable(stream, read_error, deps.options);
-        co_await Linger(stream);
+        co_await RefuseConnection(stream, Unreadable(read_error, deps.options),
+                                  Nanos(deps.options.write_timeout));
       }
       break;
     }
     if (HasUnclearLength(parser)) {
-      co_await RefuseUnreadable(stream, http::error::bad_transfer_encoding, deps.options);
-      co_await Linger(stream);
+      co_await RefuseConnection(stream,
+                                Unreadable(http::error::bad_transfer_encoding, deps.options),
+                                Nanos(deps.options.write_timeout));
       break;
     }
     if (WantsWebSocket(parser)) {

@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "services/edge/http/http_server.h"
 
@@ -23,9 +24,9 @@ struct ConnectionControl {
   bool idle = true;             // between two requests
 };
 
-// Runs on the socket's strand until the connection is closed.
-Async<void> ServeConnection(boost::asio::ip::tcp::socket socket, ConnectionDeps deps,
-                            std::shared_ptr<ConnectionControl> control);
+// Runs on the socket's strand until the connection is closed. `peer`: the address it came from.
+Async<void> ServeConnection(boost::asio::ip::tcp::socket socket, std::string peer,
+                            ConnectionDeps deps, std::shared_ptr<ConnectionControl> control);
 
 }  // namespace slipstream::edge
 

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
 #include <map>
 #include <utility>
 
@@ -16,19 +17,26 @@
 #include "libs/sync/deadline.h"
 #include "libs/sync/mutex.h"
 #include "services/edge/http/http_connection.h"
+#include "services/edge/http/refuse_connection.h"
 
 namespace slipstream::edge {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+namespace {
+
+// Connections that are being told why they are refused. Each may take as long as Linger does, so
+// that a flood's are closed without a word.
+constexpr int kMaxFarewells_count = 64;
+
+}  // namespace
+
 struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
-  Impl(HttpServerOptions o, HttpHandler& h, Executor e, logging::Logger l)
+  Impl(HttpServerOptions o, Deps d)
       : options(std::move(o)),
-        handler(h),
-        executor(std::move(e)),
-        logger(std::move(l)),
-        accept_strand(asio::make_strand(executor)),
+        deps(std::move(d)),
+        accept_strand(asio::make_strand(deps.executor)),
         acceptor(accept_strand) {}
 
   // What Stop needs of one connection.
@@ -38,9 +46,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   };
 
   const HttpServerOptions options;
-  HttpHandler& handler;
-  const Executor executor;
-  const logging::Logger logger;
+  const Deps deps;
   asio::strand<Executor> accept_strand;
   tcp::acceptor acceptor;
   std::atomic<bool> stopping{false};
@@ -50,9 +56,13 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   bool accepting ABSL_GUARDED_BY(mutex) = false;
   uint64_t next_id ABSL_GUARDED_BY(mutex) = 0;
   std::map<uint64_t, Entry> connections ABSL_GUARDED_BY(mutex);
+  int farewells_count ABSL_GUARDED_BY(mutex) = 0;  // of connections
+  Refused refused ABSL_GUARDED_BY(mutex);
 
   Async<void> Accept();
-  void Serve(tcp::socket socket, asio::strand<Executor> strand);
+  void Serve(tcp::socket socket, std::string peer, asio::strand<Executor> strand);
+  void Refuse(tcp::socket socket, asio::strand<Executor> strand, absl::Status why);
+  void Ended(uint64_t id);
   void CloseAll(bool idle_only);
   // True when no connection is left.
   bool WaitEmpty(absl::Duration timeout);
@@ -60,37 +70,84 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
 
 Async<void> HttpServer::Impl::Accept() {
   while (!stopping) {
-    auto strand = asio::make_strand(executor);
-    auto [ec, socket] = co_await acceptor.async_accept(strand, asio::as_tuple(asio::use_awaitable));
+    auto strand = asio::make_strand(deps.executor);
+    tcp::endpoint peer;
+    auto [ec, socket] =
+        co_await acceptor.async_accept(strand, peer, asio::as_tuple(asio::use_awaitable));
     if (ec == asio::error::operation_aborted) break;
     if (ec) {
       // Out of file descriptors, most likely: a short pause lets connections end.
-      logger.Warning("accept failed", {{"error", ec.message()}});
+      deps.logger.Warning("accept failed", {{"error", ec.message()}});
       asio::steady_timer pause(accept_strand, std::chrono::milliseconds(50));
       co_await pause.async_wait(asio::as_tuple(asio::use_awaitable));
       continue;
     }
-    Serve(std::move(socket), std::move(strand));
+    Serve(std::move(socket), peer.address().to_string(), std::move(strand));
   }
 }
 
-void HttpServer::Impl::Serve(tcp::socket socket, asio::strand<Executor> strand) {
+void HttpServer::Impl::Serve(tcp::socket socket, std::string peer, asio::strand<Executor> strand) {
+  auto place = deps.limits.Arrive(peer);
+  if (!place.ok()) {
+    Refuse(std::move(socket), std::move(strand), place.status());
+    return;
+  }
   auto control = std::make_shared<ConnectionControl>();
   uint64_t id;
   {
     sync::MutexLock lock(mutex);
     // Beyond the bound the connection is closed at once: its socket ends with this call.
-    if (connections.size() >= static_cast<size_t>(options.max_connections_count)) return;
+    if (connections.size() >= static_cast<size_t>(options.max_connections_count)) {
+      ++refused.for_edge_count;
+      return;
+    }
     id = next_id++;
     connections.emplace(id, Entry{strand, control});
   }
-  asio::co_spawn(strand, ServeConnection(std::move(socket), {options, handler, stopping}, control),
+  asio::co_spawn(
+      strand,
+      ServeConnection(std::move(socket), std::move(peer), {options, deps.handler, stopping},
+                      control),
+      [self = shared_from_this(), id, place = *std::move(place)](std::exception_ptr error) mutable {
+        if (error) std::rethrow_exception(error);
+        place.Leave();
+        self->Ended(id);
+      });
+}
+
+void HttpServer::Impl::Refuse(tcp::socket socket, asio::strand<Executor> strand, absl::Status why) {
+  auto control = std::make_shared<ConnectionControl>();
+  uint64_t id;
+  {
+    sync::MutexLock lock(mutex);
+    ++refused.for_address_count;
+    if (farewells_count >= kMaxFarewells_count) return;
+    ++farewells_count;
+    id = next_id++;
+    connections.emplace(id, Entry{strand, control});
+  }
+  const auto tell = [](tcp::socket to, absl::Status reason, absl::Duration write_timeout,
+                       std::shared_ptr<ConnectionControl> ctl) -> Async<void> {
+    boost::beast::tcp_stream stream(std::move(to));
+    ctl->close = [&stream] { stream.cancel(); };
+    co_await RefuseConnection(stream, std::move(reason), absl::ToChronoNanoseconds(write_timeout));
+    ctl->close = nullptr;
+  };
+  asio::co_spawn(strand, tell(std::move(socket), std::move(why), options.write_timeout, control),
                  [self = shared_from_this(), id](std::exception_ptr error) {
                    if (error) std::rethrow_exception(error);
-                   sync::MutexLock lock(self->mutex);
-                   self->connections.erase(id);
-                   self->changed.SignalAll();
+                   {
+                     sync::MutexLock lock(self->mutex);
+                     --self->farewells_count;
+                   }
+                   self->Ended(id);
                  });
+}
+
+void HttpServer::Impl::Ended(uint64_t id) {
+  sync::MutexLock lock(mutex);
+  connections.erase(id);
+  changed.SignalAll();
 }
 
 void HttpServer::Impl::CloseAll(bool idle_only) {
@@ -112,10 +169,8 @@ bool HttpServer::Impl::WaitEmpty(absl::Duration timeout) {
   return true;
 }
 
-HttpServer::HttpServer(HttpServerOptions options, HttpHandler& handler, Executor executor,
-                       logging::Logger logger)
-    : impl_(std::make_shared<Impl>(std::move(options), handler, std::move(executor),
-                                   std::move(logger))) {}
+HttpServer::HttpServer(HttpServerOptions options, Deps deps)
+    : impl_(std::make_shared<Impl>(std::move(options), std::move(deps))) {}
 
 HttpServer::~HttpServer() { Stop(); }
 
@@ -169,6 +224,11 @@ int HttpServer::port() const {
 int HttpServer::open_connections() const {
   sync::MutexLock lock(impl_->mutex);
   return static_cast<int>(impl_->connections.size());
+}
+
+HttpServer::Refused HttpServer::refused_connections() const {
+  sync::MutexLock lock(impl_->mutex);
+  return impl_->refused;
 }
 
 void HttpServer::StopListening() {

@@ -1,6 +1,11 @@
 // The edge's HTTP/1.1 listener: Boost.Beast and Asio coroutines, one strand per connection.
 //
-// Bounds: connections at once, header bytes, time for headers, body pieces and writes, idle time.
+// Bounds: connections at once and of one address, header bytes, time for headers, body pieces and
+// writes, idle time.
+//
+// A connection counts against its address from accept on, whether it ever says a word or not. One
+// over the limits is answered with 429, before its request is read; while there are many of those,
+// it is closed at once.
 //
 // Thread safety: Start, StopListening and Stop from the owner; port() from any thread after Start.
 #ifndef SERVICES_EDGE_HTTP_HTTP_SERVER_H_
@@ -17,6 +22,7 @@
 #include "libs/logging/logger.h"
 #include "services/edge/http/exchange.h"
 #include "services/edge/http/upgrade.h"
+#include "services/edge/sign_in/connection_limits.h"
 
 namespace slipstream::edge {
 
@@ -40,9 +46,14 @@ class HttpHandler {
 
 class HttpServer {
  public:
-  // `handler` outlives the server.
-  HttpServer(HttpServerOptions options, HttpHandler& handler, Executor executor,
-             logging::Logger logger);
+  // What is referred to outlives the server.
+  struct Deps {
+    HttpHandler& handler;
+    ConnectionLimits& limits;
+    Executor executor;
+    logging::Logger logger;
+  };
+  HttpServer(HttpServerOptions options, Deps deps);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -51,6 +62,12 @@ class HttpServer {
   absl::Status Start();
   int port() const;
   int open_connections() const;
+  // Connections that were not served, so far.
+  struct Refused {
+    uint64_t for_address_count = 0;  // of an address over its limits
+    uint64_t for_edge_count = 0;     // beyond max_connections_count
+  };
+  Refused refused_connections() const;
 
   // New connections are refused; a kept-alive one closes after its current answer.
   void StopListening();

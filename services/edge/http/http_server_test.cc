@@ -8,12 +8,14 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "libs/async/event.h"
 #include "libs/async/runtime.h"
+#include "libs/clock/fake_clock.h"
 #include "libs/status/status.h"
 #include "services/edge/http/refuse_upgrade.h"
 
@@ -22,14 +24,22 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-// "/echo" answers with the body, "/limit" reads at most 10 bytes, "/stream" writes until the client
-// goes, "/upload" counts the pieces of a long body, "/silent" gives no answer.
+// "/endless" writes until the client takes no more, "/echo" answers with the body, "/limit" reads
+// at most 10 bytes, "/stream" writes until the client goes, "/upload" counts the pieces of a long
+// body, "/silent" gives no answer.
 class TestHandler final : public HttpHandler {
  public:
   Async<void> Handle(Exchange& exchange) override {
     HttpResponse response;
     response.content_type = "text/plain";
     if (exchange.path() == "/silent") co_return;
+    if (exchange.path() == "/endless") {
+      response.content_type = "application/octet-stream";
+      bool open = co_await exchange.StartStream(std::move(response));
+      for (; open; taken_bytes += kPiece.size()) open = co_await exchange.WriteChunk(kPiece);
+      stream_ended = true;
+      co_return;
+    }
     if (exchange.path() == "/stream") {
       co_await Stream(exchange);
       co_return;
@@ -63,8 +73,10 @@ class TestHandler final : public HttpHandler {
 
   std::atomic<bool> disconnected{false};
   std::atomic<bool> stream_ended{false};
+  std::atomic<size_t> taken_bytes{0};  // of /endless
 
  private:
+  const std::string kPiece = std::string(16 << 10, 'x');
   Async<void> Stream(Exchange& exchange) {
     HttpResponse head;
     head.content_type = "text/event-stream";
@@ -84,10 +96,10 @@ class TestHandler final : public HttpHandler {
 
 class HttpServerTest : public testing::Test {
  protected:
-  void StartServer(HttpServerOptions options = {}) {
+  void StartServer(HttpServerOptions options = {}, ConnectionLimitOptions limits = {}) {
     options.address = "127.0.0.1:0";
-    server_ =
-        std::make_unique<HttpServer>(options, handler_, runtime_.executor(), logging::Logger());
+    limits_ = std::make_unique<ConnectionLimits>(limits, clock_);
+    server_ = std::make_unique<HttpServer>(options, Deps());
     ASSERT_TRUE(server_->Start().ok());
   }
   ~HttpServerTest() override {
@@ -95,8 +107,10 @@ class HttpServerTest : public testing::Test {
     runtime_.Stop();
   }
 
-  tcp::socket Connect() {
-    tcp::socket socket(client_);
+  HttpServer::Deps Deps() { return {handler_, *limits_, runtime_.executor(), logging::Logger()}; }
+
+  tcp::socket Connect(const char* from = "127.0.0.1") {
+    tcp::socket socket(client_, {boost::asio::ip::make_address_v4(from), 0});
     socket.connect(
         {boost::asio::ip::address_v4::loopback(), static_cast<uint16_t>(server_->port())});
     // No read of the test may hang it.
@@ -123,6 +137,8 @@ class HttpServerTest : public testing::Test {
   static std::string ReadAll(tcp::socket& socket) { return ReadUntil(socket, ""); }
 
   TestHandler handler_;
+  clock::FakeClock clock_;
+  std::unique_ptr<ConnectionLimits> limits_;
   async::Runtime runtime_{2};
   boost::asio::io_context client_;
   std::unique_ptr<HttpServer> server_;
@@ -254,6 +270,16 @@ TEST_F(HttpServerTest, SeesTheClientOfAStreamGo) {
   EXPECT_TRUE(handler_.disconnected);
 }
 
+// The queue of a connection is bounded, so the kernel's must be: it would take 4 MB.
+TEST_F(HttpServerTest, LittleWaitsInTheKernelForAClientThatDoesNotRead) {
+  StartServer({.write_timeout = absl::Milliseconds(300)});
+  auto socket = Connect();
+  Send(socket, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+  while (!handler_.stream_ended) std::this_thread::yield();
+  EXPECT_GT(handler_.taken_bytes, 64u << 10);
+  EXPECT_LT(handler_.taken_bytes, 1u << 20);
+}
+
 TEST_F(HttpServerTest, StopEndsIdleConnectionsAndStreams) {
   StartServer();
   auto idle = Connect();
@@ -283,6 +309,43 @@ TEST_F(HttpServerTest, ConnectionsBeyondTheBoundAreClosed) {
   EXPECT_EQ(ReadAll(second), "");
 }
 
+// One address must not take all that the edge has, by saying nothing.
+TEST_F(HttpServerTest, AConnectionCountsAgainstItsAddressBeforeItSaysAWord) {
+  StartServer({}, {.max_address_connections_count = 2});
+  auto silent = Connect();
+  auto second = Connect();
+  auto third = Connect();
+  const std::string answer = ReadAll(third);
+  EXPECT_TRUE(absl::StartsWith(answer, "HTTP/1.1 429 ")) << answer;
+  EXPECT_TRUE(absl::StrContains(answer, "Retry-After: 5\r\n")) << answer;
+  EXPECT_TRUE(absl::StrContains(answer, "TOO_MANY_CONNECTIONS")) << answer;
+  auto other = Connect("127.0.0.2");
+  Send(other, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  EXPECT_TRUE(absl::StrContains(ReadUntil(other, "POST "), "200 OK"));
+  EXPECT_EQ(server_->refused_connections().for_address_count, 1u);
+  // One that goes makes room for another.
+  silent.close();
+  std::string again;
+  while (!absl::StrContains(again, "200 OK")) {
+    auto next = Connect();
+    Send(next, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+    again = ReadUntil(next, "POST ");
+    ASSERT_TRUE(absl::StartsWith(again, "HTTP/1.1 ")) << again;
+  }
+}
+
+TEST_F(HttpServerTest, AFloodOfRefusedConnectionsIsClosedWithoutAWord) {
+  StartServer({}, {.max_address_connections_count = 1});
+  auto first = Connect();
+  std::vector<tcp::socket> flood;
+  for (int i = 0; i < 100; ++i) flood.push_back(Connect());
+  // All but so many have ended although nobody read or closed them.
+  while (server_->refused_connections().for_address_count < 100) std::this_thread::yield();
+  EXPECT_LE(server_->open_connections(), 1 + 64);
+  EXPECT_EQ(ReadAll(flood.back()), "");
+  EXPECT_TRUE(absl::StartsWith(ReadAll(flood.front()), "HTTP/1.1 429 "));
+}
+
 TEST_F(HttpServerTest, AWebSocketHandshakeGoesToItsOwnHandler) {
   StartServer();
   auto socket = Connect();
@@ -294,8 +357,7 @@ TEST_F(HttpServerTest, AWebSocketHandshakeGoesToItsOwnHandler) {
 
 TEST_F(HttpServerTest, AnAddressInUseIsAClearError) {
   StartServer();
-  HttpServer second({.address = absl::StrCat("127.0.0.1:", server_->port())}, handler_,
-                    runtime_.executor(), logging::Logger());
+  HttpServer second({.address = absl::StrCat("127.0.0.1:", server_->port())}, Deps());
   const absl::Status status = second.Start();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(absl::StrContains(status.message(), "edge.http_address"));

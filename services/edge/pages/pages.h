@@ -19,6 +19,7 @@ std::string_view DashboardHtml();
 std::string_view DashboardScript();
 std::string_view DocsHtml();
 std::string_view DocsScript();
+std::string_view OwnOperationsJson();
 
 }  // namespace slipstream::edge
 

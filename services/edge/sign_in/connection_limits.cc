@@ -20,6 +20,10 @@ absl::Status TooMany(absl::string_view reason, absl::string_view message, absl::
       status::Error(absl::StatusCode::kResourceExhausted, reason, message), retry);
 }
 
+absl::Status TooManyAddresses() {
+  return TooMany("TOO_MANY_HANDSHAKES", "too many addresses connect; try again", kMinute);
+}
+
 }  // namespace
 
 std::string AddressKey(std::string_view address) {
@@ -50,6 +54,7 @@ ConnectionLimits::Place& ConnectionLimits::Place::operator=(Place&& other) noexc
   limits_ = std::exchange(other.limits_, nullptr);
   address_ = std::move(other.address_);
   user_ = std::move(other.user_);
+  counted_ = other.counted_;
   return *this;
 }
 
@@ -77,7 +82,9 @@ void ConnectionLimits::Place::Leave() {
   if (limits == nullptr) return;
   sync::MutexLock lock(limits->mutex_);
   // The entry stays for its minute: leaving must not clear what was tried.
-  if (Address* address = limits->Find(address_, /*add=*/false)) --address->connections_count;
+  if (counted_) {
+    if (Address* address = limits->Find(address_, /*add=*/false)) --address->connections_count;
+  }
   if (user_.empty()) return;
   auto user = limits->users_.find(user_);
   if (--user->second == 0) limits->users_.erase(user);
@@ -95,7 +102,7 @@ ConnectionLimits::Address* ConnectionLimits::Find(const std::string& key, bool a
   Address& address = it->second;
   if (now - address.minute_started >= kMinute) {
     address.minute_started = now;
-    address.handshakes_count = address.failed_count = 0;
+    address.handshakes_count = address.failed_count = address.refused_count = 0;
   }
   return &address;
 }
@@ -115,28 +122,61 @@ absl::Status ConnectionLimits::CheckFailed(const Address& address, absl::Duratio
                  address.minute_started + kMinute - now);
 }
 
+absl::Status ConnectionLimits::CheckConnections(const Address& address) const {
+  if (address.connections_count < options_.max_address_connections_count) return absl::OkStatus();
+  return TooMany("TOO_MANY_CONNECTIONS",
+                 "this address has as many connections as one may have; close one first",
+                 absl::Seconds(5));
+}
+
+absl::Status ConnectionLimits::CheckTry(const Address& address, absl::Duration now) const {
+  if (absl::Status failed = CheckFailed(address, now); !failed.ok()) return failed;
+  if (address.handshakes_count < options_.max_address_handshakes_per_minute_count) {
+    return absl::OkStatus();
+  }
+  return TooMany("TOO_MANY_HANDSHAKES",
+                 "this address connects too often; keep connections open instead",
+                 address.minute_started + kMinute - now);
+}
+
+absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Arrive(std::string_view peer_address) {
+  Place place;
+  if (options_.behind_proxies) return place;
+  std::string key = AddressKey(peer_address);
+  const absl::Duration now = clock_.Monotonic();
+  sync::MutexLock lock(mutex_);
+  Address* const found = Find(key, /*add=*/true);
+  if (found == nullptr) return TooManyAddresses();
+  if (found->refused_count >= options_.max_address_handshakes_per_minute_count) {
+    return TooMany("TOO_MANY_HANDSHAKES",
+                   "this address goes on although it is refused; wait before the next try",
+                   found->minute_started + kMinute - now);
+  }
+  if (absl::Status room = CheckConnections(*found); !room.ok()) return room;
+  ++found->connections_count;
+  place.limits_ = this;
+  place.address_ = std::move(key);
+  place.counted_ = true;
+  return place;
+}
+
 absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Enter(std::string_view address) {
   Place place;
   std::string key = AddressKey(address);
   const absl::Duration now = clock_.Monotonic();
   sync::MutexLock lock(mutex_);
   Address* const found = Find(key, /*add=*/true);
-  if (found == nullptr) {
-    return TooMany("TOO_MANY_HANDSHAKES", "too many addresses connect; try again", kMinute);
-  }
-  if (absl::Status failed = CheckFailed(*found, now); !failed.ok()) return failed;
-  if (found->handshakes_count >= options_.max_address_handshakes_per_minute_count) {
-    return TooMany("TOO_MANY_HANDSHAKES",
-                   "this address connects too often; keep connections open instead",
-                   found->minute_started + kMinute - now);
+  if (found == nullptr) return TooManyAddresses();
+  if (absl::Status may = CheckTry(*found, now); !may.ok()) {
+    ++found->refused_count;
+    return may;
   }
   ++found->handshakes_count;
-  if (found->connections_count >= options_.max_address_connections_count) {
-    return TooMany("TOO_MANY_CONNECTIONS",
-                   "this address has as many connections as one may have; close one first",
-                   absl::Seconds(5));
+  place.counted_ = options_.behind_proxies;
+  if (place.counted_) {
+    if (absl::Status room = CheckConnections(*found); !room.ok()) return room;
+    ++found->connections_count;
   }
-  ++found->connections_count;
   place.limits_ = this;
   place.address_ = std::move(key);
   return place;
@@ -145,8 +185,11 @@ absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Enter(std::string_view
 absl::Status ConnectionLimits::Admit(std::string_view address) {
   const absl::Duration now = clock_.Monotonic();
   sync::MutexLock lock(mutex_);
-  const Address* const found = Find(AddressKey(address), /*add=*/false);
-  return found == nullptr ? absl::OkStatus() : CheckFailed(*found, now);
+  Address* const found = Find(AddressKey(address), /*add=*/false);
+  if (found == nullptr) return absl::OkStatus();
+  absl::Status may = CheckFailed(*found, now);
+  if (!may.ok()) ++found->refused_count;
+  return may;
 }
 
 void ConnectionLimits::CountFailedSignIn(std::string_view address) {

@@ -1,5 +1,12 @@
-// How many connections for events a user and an address may have, and how often an address may try.
-// One for WebSocket and SSE together.
+// How many connections an address may have and how many for events a user, and how often an address
+// may try.
+//
+// Where peers are the clients themselves, a connection counts against its address from accept on,
+// whatever it is used for: Arrive. Behind proxies the client is known only once a request has been
+// read, so that Enter counts the connections for events, WebSocket and SSE together.
+//
+// An address that was refused as often in a minute as it may try is not listened to until the
+// minute is over: a refusal at accept costs a tenth of one that answers a request.
 //
 // Thread safety: all methods from any thread.
 // Errors: RESOURCE_EXHAUSTED with a retry delay and reason TOO_MANY_CONNECTIONS,
@@ -26,6 +33,8 @@ struct ConnectionLimitOptions {
   // In any minute that begins with an address's first try.
   int max_address_handshakes_per_minute_count = 600;
   int max_address_failed_sign_ins_per_minute_count = 30;
+  // Connections come from proxies, which tell their clients' addresses in X-Forwarded-For.
+  bool behind_proxies = false;
 };
 
 class ConnectionLimits {
@@ -50,9 +59,12 @@ class ConnectionLimits {
     friend class ConnectionLimits;
     ConnectionLimits* limits_ = nullptr;
     std::string address_, user_;
+    bool counted_ = false;  // among its address's connections
   };
 
-  // Counts a try and takes a place for it.
+  // At accept: takes a place for a connection from `peer_address`, to be kept while it is open.
+  absl::StatusOr<Place> Arrive(std::string_view peer_address);
+  // Counts a try of what is to become a connection for events, and takes a place for it.
   absl::StatusOr<Place> Enter(std::string_view address);
   // For sign-ins that need no place (a ticket, a session): whether this address may try at all.
   absl::Status Admit(std::string_view address);
@@ -61,11 +73,13 @@ class ConnectionLimits {
  private:
   struct Address {
     int connections_count = 0;
-    int handshakes_count = 0, failed_count = 0;  // of this minute
+    int handshakes_count = 0, failed_count = 0, refused_count = 0;  // of this minute
     absl::Duration minute_started;
   };
   Address* Find(const std::string& key, bool add) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckFailed(const Address& address, absl::Duration now) const;
+  absl::Status CheckConnections(const Address& address) const;
+  absl::Status CheckTry(const Address& address, absl::Duration now) const;
   void Forget(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const ConnectionLimitOptions options_;

@@ -57,8 +57,32 @@ ConnectionLimitOptions Small() {
           .max_address_failed_sign_ins_per_minute_count = 2};
 }
 
-TEST_F(SignInTest, ConnectionsOfAnAddressAreBounded) {
+TEST_F(SignInTest, ConnectionsOfAnAddressAreBoundedFromAcceptOn) {
   ConnectionLimits limits(Small(), clock_);
+  auto one = limits.Arrive("10.0.0.1");
+  auto two = limits.Arrive("10.0.0.1");
+  auto three = limits.Arrive("10.0.0.1");
+  ASSERT_TRUE(one.ok() && two.ok() && three.ok());
+  EXPECT_EQ(status::Reason(limits.Arrive("10.0.0.1").status()), "TOO_MANY_CONNECTIONS");
+  EXPECT_TRUE(limits.Arrive("10.0.0.2").ok());
+  // What a connection becomes does not count it again.
+  EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  two->Leave();
+  auto four = limits.Arrive("10.0.0.1");
+  EXPECT_TRUE(four.ok());
+  EXPECT_FALSE(limits.Arrive("10.0.0.1").ok());
+}
+
+TEST_F(SignInTest, BehindProxiesConnectionsForEventsCountByTheClientsAddress) {
+  ConnectionLimitOptions options = Small();
+  options.behind_proxies = true;
+  ConnectionLimits limits(options, clock_);
+  std::vector<ConnectionLimits::Place> proxy;
+  for (int i = 0; i < 10; ++i) {
+    auto place = limits.Arrive("192.168.0.1");
+    ASSERT_TRUE(place.ok());
+    proxy.push_back(*std::move(place));
+  }
   auto one = limits.Enter("10.0.0.1");
   auto two = limits.Enter("10.0.0.1");
   auto three = limits.Enter("10.0.0.1");
@@ -67,6 +91,26 @@ TEST_F(SignInTest, ConnectionsOfAnAddressAreBounded) {
   EXPECT_TRUE(limits.Enter("10.0.0.2").ok());
   two->Leave();
   EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+}
+
+TEST_F(SignInTest, AnAddressThatGoesOnThoughRefusedIsNotListenedTo) {
+  ConnectionLimits limits(Small(), clock_);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(limits.Enter("10.0.0.1").ok());
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(limits.Arrive("10.0.0.1").ok()) << i;
+    EXPECT_FALSE(limits.Enter("10.0.0.1").ok());
+  }
+  EXPECT_EQ(status::Reason(limits.Arrive("10.0.0.1").status()), "TOO_MANY_HANDSHAKES");
+  EXPECT_TRUE(limits.Arrive("10.0.0.2").ok());
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(limits.Arrive("10.0.0.1").ok());
+}
+
+TEST_F(SignInTest, SignInsThatGoOnThoughRefusedCountToo) {
+  ConnectionLimits limits(Small(), clock_);
+  for (int i = 0; i < 2; ++i) limits.CountFailedSignIn("10.0.0.1");
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(limits.Admit("10.0.0.1").ok());
+  EXPECT_FALSE(limits.Arrive("10.0.0.1").ok());
 }
 
 TEST_F(SignInTest, ConnectionsOfAUserAreBoundedWhereverTheyComeFrom) {

@@ -62,6 +62,11 @@ class DocumentBuilder {
                  {"tags", OrderedJson::array()},
                  {"paths", OrderedJson::object()}};
     if (!info.description.empty()) document_["info"]["description"] = info.description;
+    if (!info.own_paths_json.empty()) {
+      document_["paths"] = OrderedJson::parse(info.own_paths_json);
+      document_["tags"].push_back(
+          {{"name", "Edge"}, {"description", "What the edge itself does."}});
+    }
   }
 
   void Add(const MethodCatalog& catalog) {
@@ -71,7 +76,7 @@ class DocumentBuilder {
       const std::string verb = absl::AsciiStrToLower(binding.http_method);
       OrderedJson& path = document_["paths"][binding.path.OpenApiPath()];
       if (path.contains(verb)) continue;
-      path[verb] = Operation(method, binding, endpoint);
+      path[verb] = Operation(method, binding, endpoint, verb);
     }
   }
 
@@ -89,13 +94,18 @@ class DocumentBuilder {
                {{"schema",
                  {{"$ref", absl::StrCat("#/components/schemas/", kProblemSchema)}}}}}}}}}}},
         {"securitySchemes",
-         {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}}}}};
+         {{"bearer", {{"type", "http"}, {"scheme", "bearer"}, {"bearerFormat", "JWT"}}},
+          {"session",
+           {{"type", "apiKey"},
+            {"in", "cookie"},
+            {"name", "slipstream_session"},
+            {"description", "Of POST /api/v1/session; for GETs that stream."}}}}}};
     return document_.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
   }
 
  private:
   OrderedJson Operation(const CatalogMethod& method, const HttpBinding& binding,
-                        const Endpoint& endpoint) {
+                        const Endpoint& endpoint, const std::string& verb) {
     const std::string service = method.descriptor->service()->name();
     if (tags_.insert(service).second) {
       OrderedJson tag = {{"name", service}};
@@ -113,7 +123,13 @@ class DocumentBuilder {
       operation["summary"] = FirstSentence(text);
       operation["description"] = text;
     }
-    if (method.open) operation["security"] = OrderedJson::array();
+    if (method.open) {
+      operation["security"] = OrderedJson::array();
+    } else if (verb == "get" && method.streaming == StreamingKind::kServer) {
+      // A browser's EventSource has nothing but cookies.
+      operation["security"] = {{{"bearer", OrderedJson::array()}},
+                               {{"session", OrderedJson::array()}}};
+    }
     if (!method.permission.empty()) operation["x-permission"] = method.permission;
     operation["x-grpc-method"] = method.name;
     OrderedJson parameters = Parameters(method, binding, endpoint.binder);

@@ -1,5 +1,5 @@
-// The OpenAPI 3.1 document of a method catalog: nothing in it is written by hand, so a new
-// annotated RPC is in it.
+// The OpenAPI 3.1 document of a method catalog: a new annotated RPC is in it. Only what no RPC
+// answers is written by hand.
 //
 // Paths carry no trailing slash; names are snake_case; comments of the protos are the descriptions;
 // every operation lists its success and the application/problem+json answers. Server streams are
@@ -21,10 +21,12 @@ struct OpenApiInfo {
   std::string version = "1";
   std::string description;
   std::string server_url = "/";
+  // What the edge answers by itself: a JSON object of paths, as the document has them. Empty: none.
+  std::string own_paths_json;
 };
 
 // Several catalogs (the suite's and mounted upstreams') make one document; the first one's path
-// wins.
+// wins, and own_paths_json before all.
 std::string MakeOpenApi(const std::vector<const MethodCatalog*>& catalogs, const OpenApiInfo& info);
 
 }  // namespace slipstream::edge

@@ -57,6 +57,8 @@ TEST(OpenApi, DescribesTheLibrary) {
   const json& get = document["paths"]["/v1/books/{book_id}"]["get"];
   EXPECT_TRUE(get["security"].empty());
   EXPECT_FALSE(create.contains("security"));
+  EXPECT_EQ(document["paths"]["/v1/books/{book_id}:watch"]["get"]["security"],
+            json::parse(R"([{"bearer": []}, {"session": []}])"));
   EXPECT_TRUE(
       document["paths"]["/v1/books/{book_id}:watch"]["get"]["responses"]["200"]["content"].contains(
           "text/event-stream"));
@@ -72,6 +74,19 @@ TEST(OpenApi, DescribesTheLibrary) {
   EXPECT_EQ(book["properties"]["created_at"]["readOnly"], true);
   EXPECT_EQ(document["components"]["schemas"]["slipstream.edge.testdata.Book.Kind"]["enum"].size(),
             3u);
+}
+
+TEST(OpenApi, WhatTheEdgeAnswersByItselfIsInIt) {
+  const auto catalog = LibraryCatalog();
+  OpenApiInfo info;
+  info.own_paths_json =
+      R"({"/ws": {"get": {"responses": {"default": {"$ref": "#/components/responses/Problem"}}}},
+          "/v1/titles": {"put": {}}})";
+  const json document = json::parse(MakeOpenApi({catalog.get()}, info));
+  CheckRefs(document, document);
+  EXPECT_TRUE(document["paths"]["/ws"].contains("get"));
+  EXPECT_TRUE(document["paths"]["/v1/titles"].contains("put"));
+  EXPECT_TRUE(document["paths"]["/v1/titles"].contains("get"));
 }
 
 TEST(OpenApi, TheSuiteItselfBuildsRoutesAndADocument) {

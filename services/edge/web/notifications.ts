@@ -79,6 +79,8 @@ export interface NotificationClientOptions {
   url?: string;
   /** Where to start; by default from now. */
   cursor?: string;
+  /** Only these; by default all. */
+  types?: EventType[];
   /** Bounds of the pause before a reconnect, in milliseconds; 500 and 30,000 by default. */
   minBackoffMs?: number;
   maxBackoffMs?: number;
@@ -179,7 +181,8 @@ export class NotificationClient {
     if (generation !== this.generation) return;
     const socket = new WebSocket(this.options.url ?? defaultUrl());
     this.socket = socket;
-    socket.onopen = () => this.send(socket, {type: 'auth', token, cursor: this.lastCursor});
+    socket.onopen = () => this.send(
+        socket, {type: 'auth', token, cursor: this.lastCursor, types: this.options.types ?? []});
     socket.onmessage = (message: MessageEvent<string>) => {
       if (generation === this.generation) this.receive(socket, message.data);
     };

@@ -11,7 +11,8 @@ namespace slipstream::edge {
 inline constexpr uint16_t kCloseGoingAway = 1001;  // the edge drains; reconnect with the cursor
 inline constexpr uint16_t kCloseUnsupportedData = 1003;  // a binary message
 inline constexpr uint16_t kCloseBadPayload = 1007;       // not UTF-8
-inline constexpr uint16_t kClosePolicy = 1008;  // malformed JSON, unknown message type, bad cursor
+inline constexpr uint16_t kClosePolicy =
+    1008;  // malformed JSON, unknown message type, bad cursor or types
 inline constexpr uint16_t kCloseTooBig = 1009;  // over max_message_bytes
 inline constexpr uint16_t kCloseUnauthenticated =
     4401;                                            // no, a wrong or an expired token or ticket
@@ -31,7 +32,7 @@ inline uint16_t CloseCodeOf(std::string_view reason) {
   if (reason == "PERMISSION_DENIED") return kCloseForbidden;
   if (reason == "TOO_MANY_CONNECTIONS") return kCloseTooManyConnections;
   if (reason == "SLOW_READER") return kCloseSlowReader;
-  if (reason == "INVALID_CURSOR") return kClosePolicy;
+  if (reason == "INVALID_CURSOR" || reason == "INVALID_TYPES") return kClosePolicy;
   return kCloseUpstream;
 }
 

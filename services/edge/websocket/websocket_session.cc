@@ -11,11 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "libs/async/deadline.h"
-#include "libs/status/status.h"
 #include "nlohmann/json.hpp"
-#include "services/edge/transcoder/percent.h"
 #include "services/edge/websocket/close_codes.h"
 #include "services/edge/websocket/frame.h"
+#include "services/edge/websocket/session_message.h"
 
 namespace slipstream::edge {
 
@@ -31,30 +30,6 @@ constexpr int64_t kNeverDue_ns = std::numeric_limits<int64_t>::max();
 
 void Rethrow(std::exception_ptr error) {
   if (error) std::rethrow_exception(error);
-}
-
-// The value of one query parameter, or empty.
-std::string QueryValue(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const std::string_view part = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(part.size() + 1, query.size()));
-    if (part.size() > name.size() && part.starts_with(name) && part[name.size()] == '=') {
-      std::string value;
-      if (PercentDecode(part.substr(name.size() + 1), PercentDecoding::kQuery, &value))
-        return value;
-    }
-  }
-  return "";
-}
-
-// The text member `name` of a message, or empty.
-std::string Member(const nlohmann::json& message, const char* name) {
-  auto it = message.find(name);
-  return it != message.end() && it->is_string() ? it->get<std::string>() : std::string();
-}
-
-std::string TimeText(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
 }
 
 const EncodedEventPtr& Pong() {
@@ -102,19 +77,17 @@ Async<void> WebSocketSession::Run() {
         [](auto s) -> Async<void> { co_await s->WriteCompressed(); }(shared_from_this()), Rethrow);
   }
   DueAt(std::min(next_ping_, accepted_at_ + server_.options().auth_timeout));
-  std::optional<std::string> token;
+  std::optional<SubscriptionRequest> subscription;
   if (close_) {
     Flush();
   } else {
-    token = co_await SignIn();
+    subscription = co_await SignIn();
   }
-  if (token) {
-    SubscriptionRequest subscription;
-    subscription.token = *std::move(token);
-    subscription.cursor = std::move(cursor_);
-    subscription.client_address = std::move(request_->peer_address);
+  if (subscription) {
+    subscription->client_address = std::move(request_->peer_address);
     request_.reset();
-    subscription_ = server_.deps().hub.Subscribe(std::move(subscription), shared_from_this());
+    subscription_ = server_.deps().hub.Subscribe(*std::move(subscription), shared_from_this());
+    subscription.reset();
     co_await ReadLoop();
     server_.deps().hub.Unsubscribe(subscription_);
   }
@@ -161,54 +134,6 @@ Async<bool> WebSocketSession::Accept() {
   co_return true;
 }
 
-Async<std::optional<std::string>> WebSocketSession::SignIn() {
-  cursor_ = QueryValue(request_->query, "cursor");
-  std::string token;
-  if (!request_->authorization.empty()) {
-    token = std::string(auth::BearerToken(request_->authorization).value_or(std::string_view()));
-  } else if (const std::string ticket = QueryValue(request_->query, "ticket"); !ticket.empty()) {
-    auto redeemed = server_.deps().tickets.Redeem(ticket);
-    if (!redeemed) {
-      place_.CountFailedSignIn();
-      Close(kCloseUnauthenticated, "TICKET_INVALID: unknown, used or expired");
-      co_return std::nullopt;
-    }
-    token = *std::move(redeemed);
-  } else {
-    const auto text = co_await ReadMessage();
-    if (!text) co_return std::nullopt;
-    const auto message = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
-    if (!message.is_object() || Member(message, "type") != "auth") {
-      place_.CountFailedSignIn();
-      Close(kCloseUnauthenticated,
-            "the first message must be {\"type\":\"auth\",\"token\":\"...\"}");
-      co_return std::nullopt;
-    }
-    if (std::string cursor = Member(message, "cursor"); !cursor.empty()) cursor_ = cursor;
-    token = Member(message, "token");
-  }
-  if (!Authenticate(token)) co_return std::nullopt;
-  co_return token;
-}
-
-bool WebSocketSession::Authenticate(const std::string& token) {
-  auto principal = server_.deps().authenticator.AuthenticateToken(token);
-  if (!principal.ok()) {
-    place_.CountFailedSignIn();
-    Close(kCloseUnauthenticated, status::Reason(principal.status()));
-    return false;
-  }
-  if (absl::Status place = place_.SignIn((*principal)->user); !place.ok()) {
-    Close(kCloseTooManyConnections, "this user has too many connections");
-    return false;
-  }
-  user_ = (*principal)->user;
-  tenant_ = (*principal)->tenant;
-  expires_at_ = (*principal)->expires_at;
-  DueAt(Now());  // the token may be about to expire
-  return true;
-}
-
 Async<std::optional<std::string>> WebSocketSession::ReadMessage() {
   beast::flat_buffer buffer;
   auto [ec, n] = co_await ws_.async_read(buffer, kAwait);
@@ -249,26 +174,6 @@ bool WebSocketSession::Obey(const std::string& text) {
                                      : "unknown message type; known: auth (first), ping, refresh");
   }
   return !close_;
-}
-
-void WebSocketSession::Refresh(const nlohmann::json& message) {
-  std::string token = Member(message, "token");
-  auto principal = server_.deps().authenticator.AuthenticateToken(token);
-  if (!principal.ok()) {
-    place_.CountFailedSignIn();
-    Close(kCloseUnauthenticated, status::Reason(principal.status()));
-    return;
-  }
-  if ((*principal)->user != user_ || (*principal)->tenant != tenant_) {
-    Close(kCloseForbidden, "the new token is of another user or tenant; connect again with it");
-    return;
-  }
-  expires_at_ = (*principal)->expires_at;
-  notice_given_ = false;
-  DueAt(Now());
-  server_.deps().hub.Refresh(subscription_, std::move(token));
-  Send(EncodeText(
-      absl::StrCat("{\"type\":\"refreshed\",\"expires_at\":\"", TimeText(expires_at_), "\"}")));
 }
 
 bool WebSocketSession::Admit() {

@@ -62,8 +62,11 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   }
 
   Async<bool> Accept();
-  // Reads messages until the client is signed in; the token, or nullopt: the session is closing.
-  Async<std::optional<std::string>> SignIn();
+  // Reads messages until the client is signed in; what it asks for, or nullopt: the session is
+  // closing.
+  Async<std::optional<SubscriptionRequest>> SignIn();
+  // Reads the first message; false: the session is closing.
+  Async<bool> ReadAuth(SubscriptionRequest* out);
   bool Authenticate(const std::string& token);
   Async<void> ReadLoop();
   // The next text message; nullopt when the connection ends.
@@ -92,7 +95,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   std::unique_ptr<UpgradeRequest> request_;  // until signed in
   ConnectionLimits::Place place_;
 
-  std::string user_, tenant_, cursor_;  // cursor_: until subscribed
+  std::string user_, tenant_;
   absl::Time expires_at_ = absl::InfiniteFuture();
   uint64_t subscription_ = 0;
 
