@@ -33,16 +33,7 @@ class Reader {
       *out = static_cast<uint8_t>(*at_++);
       return true;
     }
-    uint64_t value = 0;
-    for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
-      const auto byte = static_cast<uint8_t>(*at_++);
-      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
-      if (byte < 0x80) {
-        *out = value;
-        return true;
-      }
-    }
-    return false;
+    return LongVarint(out);
   }
   bool Signed(int64_t* out) {
     uint64_t value = 0;
@@ -73,6 +64,20 @@ class Reader {
   }
 
  private:
+  // Apart, so that the short ones, which are nearly all, are read in place.
+  [[gnu::noinline]] bool LongVarint(uint64_t* out) {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
+      const auto byte = static_cast<uint8_t>(*at_++);
+      value |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) {
+        *out = value;
+        return true;
+      }
+    }
+    return false;
+  }
+
   const char* at_;
   const char* const end_;
 };

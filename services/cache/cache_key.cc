@@ -115,7 +115,11 @@ std::string FieldPath::At(std::string_view leaf) const {
   return out.append(leaf);
 }
 
-size_t ScopedKey::HashOf(std::string_view id) { return absl::HashOf(id); }
+size_t ScopedKey::HashOf(std::string_view id) {
+  // Abseil's own kind of view: the standard's would be hashed by the library's slower function,
+  // whose seed is the same in every process.
+  return absl::HashOf(absl::string_view(id.data(), id.size()));
+}
 
 IdParts ParseId(std::string_view id) {
   IdParts out;

@@ -171,7 +171,7 @@ absl::Status CacheReads::Answer(absl::Span<Found> found, grpc::ByteBuffer* answe
   engine_.Unpack(found);
   const size_t bytes = wire::GetManyResponseBytes(found);
   if (absl::Status large = CheckSize(bytes); !large.ok()) return large;
-  Put(bytes, [&](char* at) { wire::WriteGetManyResponse(found, at); }, answer);
+  Put(bytes, [&](char* at) { wire::WriteGetManyResponse(found, bytes, at); }, answer);
   return absl::OkStatus();
 }
 

@@ -29,9 +29,9 @@ size_t GetResponseBytes(const Found& found);
 // Writes it; returns where it ends. REQUIRES: GetResponseBytes of room.
 char* WriteGetResponse(const Found& found, char* at);
 
-// The same of a GetManyResponse.
+// The same of a GetManyResponse. REQUIRES: `room_bytes` is GetManyResponseBytes.
 size_t GetManyResponseBytes(absl::Span<const Found> found);
-char* WriteGetManyResponse(absl::Span<const Found> found, char* at);
+char* WriteGetManyResponse(absl::Span<const Found> found, size_t room_bytes, char* at);
 
 }  // namespace slipstream::cache::wire
 

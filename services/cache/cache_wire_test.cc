@@ -68,7 +68,8 @@ TEST(CacheWireTest, AnswersAreWhatProtobufWrites) {
   const std::string expected = many.SerializeAsString();
   ASSERT_EQ(GetManyResponseBytes(found), expected.size());
   std::string written(expected.size(), '\0');
-  EXPECT_EQ(WriteGetManyResponse(found, written.data()), written.data() + written.size());
+  EXPECT_EQ(WriteGetManyResponse(found, written.size(), written.data()),
+            written.data() + written.size());
   EXPECT_EQ(written, expected);
 }
 

@@ -11,6 +11,7 @@
 #include "libs/sync/short_mutex_lock.h"
 #include "services/cache/entry_memory.h"
 #include "services/cache/eviction/adaptive_policy.h"
+#include "services/cache/shard_groups.h"
 
 namespace slipstream::cache {
 
@@ -30,6 +31,19 @@ constexpr int64_t kLargestPerShard = 8;
 // Dead entries removed under one hold of a shard's lock.
 constexpr size_t kSweepBatchCount = 512;
 constexpr int kCallsPerSweep = 8;
+
+// Fetched ahead of a read of several keys: beyond that the processor sees for itself where a value
+// goes on.
+constexpr size_t kCacheLineBytes = 64;
+constexpr size_t kMaxFetchedBytes = 8 * kCacheLineBytes;
+
+// For a read that comes soon, so that it does not wait for one key's memory after the other.
+void Fetch(uintptr_t begin, size_t bytes) {
+  const uintptr_t end = begin + std::min(bytes, kMaxFetchedBytes);
+  for (begin -= begin % kCacheLineBytes; begin < end; begin += kCacheLineBytes) {
+    __builtin_prefetch(reinterpret_cast<const void*>(begin));
+  }
+}
 
 // What a read looks at stands together at the begin, next to the reference count.
 struct Liveness {
@@ -51,16 +65,30 @@ struct MemoryCacheStore::Shard {
     std::string_view id;
     size_t hash;
   };
+  // Is no entry's key; whoever looks for it fetches the entries that it is compared with.
+  struct Probe {
+    size_t id_size;
+    size_t hash;
+  };
   struct Hash {
     using is_transparent = void;
     size_t operator()(const NodePtr& node) const { return node->hash; }
     size_t operator()(const Lookup& lookup) const { return lookup.hash; }
+    size_t operator()(const Probe& probe) const { return probe.hash; }
   };
   struct Equal {
     using is_transparent = void;
     bool operator()(const NodePtr& a, const NodePtr& b) const { return a->id() == b->id(); }
     bool operator()(const NodePtr& a, const Lookup& b) const { return a->id() == b.id; }
     bool operator()(const Lookup& a, const NodePtr& b) const { return a.id == b->id(); }
+    bool operator()(const NodePtr& a, const Probe& b) const {
+      const auto at = reinterpret_cast<uintptr_t>(a.get());
+      // The reference count is before it, and will be written.
+      __builtin_prefetch(reinterpret_cast<const void*>(at - 1), 1);
+      Fetch(at, sizeof(Node) + b.id_size);
+      return false;
+    }
+    bool operator()(const Probe& a, const NodePtr& b) const { return (*this)(b, a); }
   };
   using Table = absl::flat_hash_set<NodePtr, Hash, Equal>;
   using NamespaceName = std::string;
@@ -122,6 +150,15 @@ struct MemoryCacheStore::Shard {
     return table.end();
   }
 
+  // The live entry, or null.
+  EntryRef Read(const Lookup& key, int64_t now_ms, const EpochTable& epochs)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    const auto it = FindLive(key, now_ms, epochs);
+    if (it == table.end()) return nullptr;
+    policy.Touch(it->get());
+    return *it;
+  }
+
   void MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     while (policy.bytes() > max_bytes) {
       Node* victim = static_cast<Node*>(policy.Evict());
@@ -157,6 +194,7 @@ MemoryCacheStore::MemoryCacheStore(const Options& options)
     : options_(options), tenant_bytes_(options.quota_bytes) {
   const int64_t fitting =
       options.max_bytes / (kLargestPerShard * std::max<int64_t>(options.max_value_bytes, 1));
+  static_assert(kMaxShardsCount <= ShardGroups::kMaxShardsCount);
   const auto count = std::clamp<int64_t>(fitting, 1, kMaxShardsCount);
   for (int64_t i = 0; i < count; ++i) {
     shards_.push_back(std::make_unique<Shard>(options.max_bytes / count, tenant_bytes_));
@@ -167,17 +205,45 @@ MemoryCacheStore::~MemoryCacheStore() = default;
 
 void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
                             absl::Span<EntryRef> found) {
-  for (size_t i = 0; i < keys.size(); ++i) {
-    Shard& shard = ShardOf(keys[i].hash());
+  if (keys.size() == 1) {
+    Shard& shard = ShardOf(keys[0].hash());
     sync::ShortMutexLock lock(shard.mutex);
-    const auto it = shard.FindLive({keys[i].id(), keys[i].hash()}, now_ms, epochs_);
-    if (it == shard.table.end()) {
-      found[i] = nullptr;
-      continue;
-    }
-    shard.policy.Touch(it->get());
-    found[i] = *it;
+    found[0] = shard.Read({keys[0].id(), keys[0].hash()}, now_ms, epochs_);
+    return;
   }
+  for (; !keys.empty(); keys.remove_prefix(std::min(keys.size(), ShardGroups::kMaxKeysCount)),
+                        found.remove_prefix(std::min(found.size(), ShardGroups::kMaxKeysCount))) {
+    ReadSome(keys.first(std::min(keys.size(), ShardGroups::kMaxKeysCount)), now_ms, found);
+  }
+}
+
+void MemoryCacheStore::ReadSome(absl::Span<const ScopedKey> keys, int64_t now_ms,
+                                absl::Span<EntryRef> found) {
+  const ShardGroups groups(keys.size(), [&](size_t i) { return ShardIndexOf(keys[i].hash()); });
+  // Nearly all the time of a look-up is waiting for memory: for the table's slot, for the entry
+  // that it names, for the value. So each is asked for ahead for all keys.
+  groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {
+    Shard& shard = *shards_[index];
+    sync::ShortMutexLock lock(shard.mutex);
+    for (const uint8_t i : some) shard.table.prefetch(Shard::Probe{0, keys[i].hash()});
+  });
+  groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {
+    Shard& shard = *shards_[index];
+    sync::ShortMutexLock lock(shard.mutex);
+    for (const uint8_t i : some) {
+      shard.table.contains(Shard::Probe{keys[i].id().size(), keys[i].hash()});
+    }
+  });
+  groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {
+    Shard& shard = *shards_[index];
+    sync::ShortMutexLock lock(shard.mutex);
+    for (const uint8_t i : some) {
+      found[i] = shard.Read({keys[i].id(), keys[i].hash()}, now_ms, epochs_);
+      if (found[i] == nullptr) continue;
+      const std::string_view value = found[i]->value();
+      Fetch(reinterpret_cast<uintptr_t>(value.data()), value.size());
+    }
+  });
 }
 
 WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const uint32_t> slots,
@@ -186,7 +252,7 @@ WriteResult MemoryCacheStore::Write(const WriteRequest& write, absl::Span<const 
   const WriteResult result = WriteIn(shard, write, slots, now_ms, copy);
   const uint64_t owner = write.key->owner();
   if (tenant_bytes_.enabled() && tenant_bytes_.IsOver(owner)) {
-    KeepToQuota(owner, (write.key->hash() >> 48) % shards_.size());
+    KeepToQuota(owner, ShardIndexOf(write.key->hash()));
   }
   return result;
 }

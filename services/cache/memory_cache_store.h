@@ -81,7 +81,10 @@ class MemoryCacheStore final {
   struct Node;
   struct Shard;
   // Shards use the high bits of the hash, the tables inside them the low ones.
-  Shard& ShardOf(size_t hash) const { return *shards_[(hash >> 48) % shards_.size()]; }
+  size_t ShardIndexOf(size_t hash) const { return (hash >> 48) % shards_.size(); }
+  Shard& ShardOf(size_t hash) const { return *shards_[ShardIndexOf(hash)]; }
+  // At most ShardGroups::kMaxKeysCount.
+  void ReadSome(absl::Span<const ScopedKey> keys, int64_t now_ms, absl::Span<EntryRef> found);
   WriteResult WriteIn(Shard& shard, const WriteRequest& write, absl::Span<const uint32_t> slots,
                       int64_t now_ms, const Copy* copy);
   // `first`, where the write was, has nothing else of the owner's to give.

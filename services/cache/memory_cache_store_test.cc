@@ -51,6 +51,40 @@ TEST_F(MemoryCacheStoreTest, KeepsToItsBytes) {
   EXPECT_EQ(static_cast<int64_t>(usage.evictions[0]) + usage.total.entries_count, 5000);
 }
 
+// Keys of many shards, more than are looked up at once, some twice, some ended and some not there.
+TEST(MemoryCacheStoreReadTest, ManyKeysAreReadAsEachAlone) {
+  constexpr int64_t kNow = 1'767'225'600'000;
+  MemoryCacheStore store({.max_bytes = 8 << 20, .max_value_bytes = 16 << 10});
+  ASSERT_EQ(store.parts_count(), 64);
+  std::vector<std::unique_ptr<OwnedKey>> owned;
+  std::vector<ScopedKey> keys;
+  for (int i = 0; i < 300; ++i) {
+    // Ids and values of many lengths.
+    owned.push_back(std::make_unique<OwnedKey>(std::to_string(i) + std::string(i % 40, 'k')));
+    keys.push_back(*owned.back()->key);
+    if (i % 3 == 0) continue;
+    const std::string value(static_cast<size_t>(i * i % 2000), static_cast<char>('a' + i % 26));
+    WriteRequest write{.key = &keys.back(), .value = value};
+    write.stale_at_ms = write.expires_at_ms = i % 5 == 0 ? kNow + 1 : kNow + 1000;
+    store.Write(write, {}, kNow);
+  }
+  for (int i = 0; i < 300; i += 7) keys.push_back(keys[static_cast<size_t>(i)]);
+  for (const size_t count :
+       {size_t{0}, size_t{2}, size_t{63}, size_t{64}, size_t{65}, keys.size()}) {
+    std::vector<EntryRef> found(count);
+    store.Read(absl::MakeConstSpan(keys).first(count), kNow + 1, absl::MakeSpan(found));
+    for (size_t k = 0; k < count; ++k) {
+      const int i = static_cast<int>(k < 300 ? k : (k - 300) * 7);
+      ASSERT_EQ(found[k] != nullptr, i % 3 != 0 && i % 5 != 0) << k;
+      if (found[k] == nullptr) continue;
+      EXPECT_EQ(found[k]->id(), keys[k].id());
+      EXPECT_EQ(found[k]->value(),
+                std::string(static_cast<size_t>(i * i % 2000), static_cast<char>('a' + i % 26)));
+    }
+  }
+  EXPECT_EQ(store.Usage().evictions[static_cast<size_t>(EvictionCause::kExpired)], 40u);
+}
+
 TEST_F(MemoryCacheStoreTest, AScanLeavesTheHotSetAlone) {
   for (int i = 0; i < 100; ++i) Write("hot" + std::to_string(i), 1000);
   for (int round = 0; round < 3; ++round) {

@@ -163,9 +163,11 @@ Async<absl::StatusOr<RedisTaskStore::GivenPermits>> RedisTaskStore::Permits(
     const std::string& session_id, absl::Time now, std::string mark,
     std::vector<std::string> args) {
   // Over all shards, so in one.
-  args.insert(args.begin(), {session_id, Millis(now), std::move(mark)});
+  args.insert(args.begin(),
+              {session_id, Millis(now), Millis(options_.session_clock_step), std::move(mark)});
   auto reply = co_await shards_[0]->Eval(redis_scripts::Permits(), std::move(args));
   if (!reply.ok()) co_return reply.status();
+  if (reply->text == "SESSION") co_return SessionGone();
   if (reply->elements.empty()) co_return UnexpectedReply("Permits");
   GivenPermits given{reply->elements[0].text, {}};
   for (size_t i = 1; i < reply->size(); ++i) {

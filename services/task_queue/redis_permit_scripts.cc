@@ -3,18 +3,21 @@
 //   #moves       grows whenever a permit is taken or becomes a lease
 //   #taken_back  grows whenever permits that no lease has were taken from the session
 #include "services/task_queue/redis_scripts.h"
+#include "services/task_queue/redis_session_clock.h"
 
 namespace slipstream::task_queue::redis_scripts {
 
 namespace {
 
-constexpr char kPermits[] = R"(
+constexpr char kPermits[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
 local base, session, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local until_q = redis.call('ZSCORE', base .. 's', session)
+local alive = until_q and tonumber(until_q) > session_clock(base, now, tonumber(ARGV[3]))
 local mine = base .. 'pm:' .. session
 local taken_back = redis.call('HGET', mine, '#taken_back') or '0'
-local valid = ARGV[3] == '' or ARGV[3] == taken_back
+local valid = ARGV[4] == '' or ARGV[4] == taken_back
 local answer = {taken_back}
-for i = 4, #ARGV, 4 do
+for i = 5, #ARGV, 4 do
   local name, wanted = ARGV[i], tonumber(ARGV[i + 1])
   local running, starts = tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3])
   if wanted < 0 then
@@ -32,6 +35,9 @@ for i = 4, #ARGV, 4 do
       redis.call('HSET', base .. 'pb', name, tostring(math.min(starts, level - wanted)))
     end
     answer[#answer + 1] = given
+  elseif not alive then
+    -- Nobody would ever take them back.
+    return 'SESSION'
   else
     local free = wanted
     if running > 0 then

@@ -26,6 +26,7 @@ using testing::IsEmpty;
 using testing::SizeIs;
 
 constexpr char kPrefix[] = "slipstream{0}:";
+constexpr char kClockStep[] = "86400000";
 
 class RedisPermitsTest : public testing::Test {
  protected:
@@ -133,7 +134,7 @@ TEST_F(RedisPermitsTest, AServerThatStoodStillCanNotLeaseByPermitsThatWereTakenB
   Submit();
   Open("s1");
   const redis::Value given =
-      Eval(redis_scripts::Permits(), {"s1", Millis(), "", "echo", "1", "1", "0"});
+      Eval(redis_scripts::Permits(), {"s1", Millis(), kClockStep, "", "echo", "1", "1", "0"});
   ASSERT_EQ(given.size(), 2u);
   ASSERT_EQ(given[1].integer, 1);
   ASSERT_TRUE(Await(store_.FindSession("s1", now_)).ok());
@@ -145,8 +146,8 @@ TEST_F(RedisPermitsTest, AServerThatStoodStillCanNotLeaseByPermitsThatWereTakenB
       Eval(redis_scripts::Reserve(),
            {"s1", "1", Millis(), "30000", "1000", std::string(1, '\1'), given[0].text, "echo"});
   EXPECT_EQ(reserved.text, "PERMITS");
-  const redis::Value back =
-      Eval(redis_scripts::Permits(), {"s1", Millis(), given[0].text, "echo", "-1", "1", "0"});
+  const redis::Value back = Eval(redis_scripts::Permits(), {"s1", Millis(), kClockStep,
+                                                            given[0].text, "echo", "-1", "1", "0"});
   EXPECT_EQ(back[1].integer, 0) << "the one that is held now is another";
   EXPECT_EQ(Running(), "1");
 }
@@ -173,6 +174,23 @@ TEST_F(RedisPermitsTest, ASessionWhosePermitsAreWrongEndsAllTheSame) {
   EXPECT_EQ(StatusOf(later), TaskStatus::kPending);
   EXPECT_TRUE(Ask({"ZSCORE", Key("s"), "s1"}).is_nil());
   EXPECT_EQ(Ask({"EXISTS", Key("pm:s1")}).integer, 0);
+}
+
+// A server stood still for longer than a session lives, and goes on where it was.
+TEST_F(RedisPermitsTest, ASessionThatHasEndedTakesNoPermits) {
+  Submit();
+  Open("s1");
+  Open("s2");
+  const std::vector<LeaseType> types = {{"echo", 1, 0}};
+  now_ += absl::Seconds(16);
+  EXPECT_TRUE(absl::IsNotFound(Await(store_.LeaseBatch("s1", types, 1, now_)).status()));
+  ASSERT_TRUE(Await(store_.Sweep(now_, 100, 0.5)).ok());
+  EXPECT_TRUE(absl::IsNotFound(Await(store_.LeaseBatch("s1", types, 1, now_)).status()));
+  EXPECT_TRUE(absl::IsNotFound(Await(store_.LeaseBatch("s2", types, 1, now_)).status()));
+  EXPECT_EQ(Running(), "");
+  EXPECT_EQ(Ask({"EXISTS", Key("pm:s1"), Key("pm:s2")}).integer, 0);
+  Open("s3");
+  EXPECT_THAT(Lease("s3"), SizeIs(1)) << "the one permit there is";
 }
 
 TEST_F(RedisPermitsTest, OneThatCanNotBeSweptKeepsTimeFromNoOther) {

@@ -1,27 +1,10 @@
 #include "services/task_queue/redis_scripts.h"
 
+#include "services/task_queue/redis_session_clock.h"
+
 namespace slipstream::task_queue::redis_scripts {
 
 namespace {
-
-// The session clock runs only while somebody looks, at most `step` at a time: an outage of Redis
-// or of all servers costs no session its lease, and a server whose clock runs ahead can't end
-// another's sessions early. Milliseconds, in the hash "m".
-#define SLIPSTREAM_LUA_SESSION_CLOCK \
-  R"(
-local function session_clock(base, now, step)
-  local m = redis.call('HMGET', base .. 'm', 'q', 'l')
-  local q, last = tonumber(m[1] or '0'), tonumber(m[2] or now)
-  if now > last then
-    q = q + math.min(now - last, step)
-    last = now
-    redis.call('HSET', base .. 'm', 'q', string.format('%.0f', q), 'l', string.format('%.0f', last))
-  elseif not m[2] then
-    redis.call('HSET', base .. 'm', 'q', '0', 'l', string.format('%.0f', last))
-  end
-  return q
-end
-)"
 
 constexpr char kApply[] = R"(
 local base = KEYS[1]
@@ -433,8 +416,6 @@ for i = 1, #ARGV, 2 do
 end
 return answer
 )";
-
-#undef SLIPSTREAM_LUA_SESSION_CLOCK
 
 }  // namespace
 

@@ -71,10 +71,11 @@ const redis::Script& AckOutbox();
 // ready (6 bytes, or ""), looking at the 100 tenants that are served next.
 const redis::Script& Oldest();
 
-// Permits for tasks of types with limits, of one session. ARGV: session, now in ms, the mark that
-// permits given back were taken under ("" when a lease ended: always valid), then per type: name,
-// wanted (negative: given back), running limit, starts per minute. Answers today's mark and the
-// permits given (taken back) of each.
+// Permits for tasks of types with limits, of one session. ARGV: session, now in ms, step of the
+// session clock in ms, the mark that permits given back were taken under ("" when a lease ended:
+// always valid), then per type: name, wanted (negative: given back), running limit, starts per
+// minute. Answers today's mark and the permits given (taken back) of each, or SESSION: it has ended
+// and is given none.
 const redis::Script& Permits();
 // Takes permits from a session that no lease has. ARGV: session, its `#moves` from before its
 // leases were read, then per type: name, permits as read, permits too many. Answers 0, and does

@@ -100,6 +100,20 @@ std::string ReadFile(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+// Of /proc/PID/stat what comes after the name: state, parent, ... Empty: there is no such process.
+std::vector<std::string> ProcessFields(pid_t pid) {
+  const std::string stat = ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+  const size_t name_end = stat.rfind(')');
+  if (name_end == std::string::npos) return {};
+  return absl::StrSplit(stat.substr(name_end + 1), ' ', absl::SkipEmpty());
+}
+
+// Not gone, and not a zombie, which holds nothing any more.
+bool IsRunning(pid_t pid) {
+  const std::vector<std::string> fields = ProcessFields(pid);
+  return !fields.empty() && fields[0] != "Z" && fields[0] != "X";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PostgresServer>> PostgresServer::New(PostgresOptions options) {
@@ -270,11 +284,7 @@ std::vector<pid_t> PostgresServer::Processes() const {
   for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
     pid_t pid = 0;
     if (!absl::SimpleAtoi(entry.path().filename().string(), &pid)) continue;
-    const std::string stat = ReadFile(entry.path() / "stat");
-    const size_t name_end = stat.rfind(')');
-    if (name_end == std::string::npos) continue;
-    const std::vector<std::string> fields =
-        absl::StrSplit(stat.substr(name_end + 1), ' ', absl::SkipEmpty());
+    const std::vector<std::string> fields = ProcessFields(pid);
     pid_t parent = 0;
     if (fields.size() > 1 && absl::SimpleAtoi(fields[1], &parent) && parent == pid_) {
       pids.push_back(pid);
@@ -299,9 +309,16 @@ void PostgresServer::Resume() { Signal(SIGCONT); }
 void PostgresServer::Kill() {
   if (pid_ <= 0) return;
   Pause();
-  Signal(SIGKILL);
+  const std::vector<pid_t> processes = Processes();
+  for (const pid_t pid : processes) kill(pid, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
+  // A child that is still ending holds the data folder's shared memory, and no server starts there
+  // meanwhile.
+  const auto deadline = steady_clock::now() + kStopTimeout;
+  for (const pid_t pid : processes) {
+    while (IsRunning(pid) && steady_clock::now() < deadline) std::this_thread::sleep_for(kPoll);
+  }
 }
 
 absl::Status PostgresServer::Restart() {

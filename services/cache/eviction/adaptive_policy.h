@@ -44,7 +44,7 @@ class AdaptivePolicy {
   void Insert(Link* link);
   // It was read.
   void Touch(Link* link) {
-    if (credit_count_ == 0 && ++passed_count_ % kPassOverCount != 0) return;
+    if (credit_count_ == 0 && PassedOver()) return;
     touched_[touched_count_++] = link;
     if (touched_count_ == kMaxTouchedCount) ApplyTouches();
   }
@@ -68,6 +68,16 @@ class AdaptivePolicy {
   static constexpr size_t kHitsPerMissCount = 64;
   static constexpr size_t kMaxCreditCount = 4096;
   static constexpr size_t kPassOverCount = 16;
+  // Without any miss for so many hits nothing has given way for long, and fewer are looked at.
+  static constexpr size_t kManyHitsCount = 1 << 16;
+  static constexpr size_t kPassOverAfterManyCount = 64;
+
+  bool PassedOver() {
+    ++passed_count_;
+    return passed_count_ %
+               (passed_count_ < kManyHitsCount ? kPassOverCount : kPassOverAfterManyCount) !=
+           0;
+  }
 
   void ApplyTouches();
   void Read(Link* link, bool hit);
@@ -84,7 +94,7 @@ class AdaptivePolicy {
   int64_t sampled_bytes_ = 0;  // of the entries in the sample, once it is not all
   size_t rule_ = 0;
   size_t credit_count_ = 0;
-  size_t passed_count_ = 0;
+  size_t passed_count_ = 0;  // since the last miss
   size_t touched_count_ = 0;
   std::array<Link*, kMaxTouchedCount> touched_;
 };

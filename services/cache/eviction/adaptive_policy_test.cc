@@ -99,6 +99,15 @@ TEST_P(AdaptivePolicyTest, FollowsAChangeFromFrequencyToRecencyAndBack) {
   EXPECT_GT(cache.Run(50'000, [](int i) { return i % 2000; }), GetParam() == kFewRecords ? 12 : 25);
 }
 
+TEST_P(AdaptivePolicyTest, WhatWasReadIsKnownAfterVeryManyHits) {
+  Cache cache = Make(1000);
+  for (uint64_t key = 0; key < 1000; ++key) cache.Read(key);
+  // All hits, and the latter half of the keys is not among them.
+  EXPECT_EQ(cache.Run(500'000, [&](int) { return random_() % 500; }), 100);
+  cache.Run(450, [](int i) { return 100'000 + i; });
+  EXPECT_GT(cache.Run(500, [](int i) { return i; }), 95);
+}
+
 TEST_P(AdaptivePolicyTest, TheSameReadsEvictTheSame) {
   uint64_t evicted[2];
   for (auto& hash : evicted) {
