@@ -78,6 +78,7 @@ class MemoryCacheStore final {
   std::string_view policy() const { return "adaptive"; }
 
  private:
+  struct Liveness;
   struct Node;
   struct Shard;
   // Shards use the high bits of the hash, the tables inside them the low ones.

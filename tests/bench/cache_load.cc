@@ -121,7 +121,9 @@ void RunGetMany(const Channels& channels, int count, nlohmann::json* out) {
   UnaryLoad<grpc::ByteBuffer, grpc::ByteBuffer> load(
       grpc::ByteBuffer(),
       [&, count](int64_t number, grpc::ByteBuffer* request) {
-        cache_client::KeyBatch keys(SampleKey());
+        // Used again for each call of a thread, as the commands of redis_load are.
+        thread_local cache_client::KeyBatch keys(SampleKey());
+        keys.Clear();
         for (int i = 0; i < count; ++i) keys.Add(NameOf(KeyOf(number * count + i)));
         *request = cache_client::RequestOf(keys);
         request_bytes.store(keys.bytes().size(), std::memory_order_relaxed);

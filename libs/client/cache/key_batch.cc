@@ -1,5 +1,6 @@
 #include "libs/client/cache/key_batch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "libs/protowire/protowire.h"
@@ -13,6 +14,10 @@ namespace {
 using protowire::BytesTag;
 using protowire::Reader;
 using protowire::VarintTag;
+
+// Room made for a batch at its first key, so that it is not moved as it grows.
+constexpr size_t kLikelyKeysCount = 64;
+constexpr size_t kMostReservedBytes = 4096;
 
 // Read are the fields that this version knows, in any order; false for others too.
 bool ReadValue(std::string_view bytes, ValueBatch::Item* out) {
@@ -102,6 +107,7 @@ KeyBatch::KeyBatch(const v1::CacheKey& common) {
 void KeyBatch::Add(std::string_view key) {
   const size_t key_bytes = common_.size() + protowire::BytesFieldBytes(key.size());
   const size_t before = bytes_.size();
+  if (before == 0) bytes_.reserve(std::min(kLikelyKeysCount * key_bytes, kMostReservedBytes));
   bytes_.resize(before + 1 + protowire::VarintBytes(key_bytes) + key_bytes);
   char* at = protowire::WriteTagged(BytesTag(v1::GetManyRequest::kKeysFieldNumber), key_bytes,
                                     bytes_.data() + before);

@@ -227,6 +227,75 @@ TEST(IndexSelection, APairThatOnlyHelpsTogetherIsFound) {
   EXPECT_EQ(greedy->chosen, (std::vector<int>{2}));
 }
 
+// A query of its own per group: two indexes that help together, and a smaller one whose gain per
+// byte is better, and that is wasted once the pair is there.
+struct Traps {
+  SelectionProblem problem;
+  std::vector<int64_t> pair_bytes, lone_bytes;
+  std::vector<double> pair_gains, lone_gains;
+
+  Traps(int groups_count, uint64_t seed) {
+    random::SeededRandom random(seed);
+    for (int g = 0; g < groups_count; ++g) {
+      const int first = static_cast<int>(problem.size_bytes.size());
+      const auto bytes = [&](int least, int more) {
+        problem.size_bytes.push_back(least + static_cast<int64_t>(random.Uniform(more)));
+        return problem.size_bytes.back();
+      };
+      pair_bytes.push_back(bytes(20, 20) + bytes(20, 20));
+      lone_bytes.push_back(bytes(22, 10));
+      const double base = 1000 + 100 * random.NextDouble();
+      pair_gains.push_back(base * (0.9 + 0.05 * random.NextDouble()));
+      lone_gains.push_back(base * (0.42 + 0.05 * random.NextDouble()));
+      problem.base_costs.push_back(base);
+      problem.combinations.push_back({first, first + 1});
+      problem.combinations.push_back({first + 2});
+      problem.costs.push_back({g, 2 * g, base - pair_gains.back()});
+      problem.costs.push_back({g, 2 * g + 1, base - lone_gains.back()});
+    }
+  }
+
+  // Exact: the groups share nothing, so it is a knapsack of one choice a group.
+  double LeastCost(int64_t budget) const {
+    std::vector<double> best(budget + 1, 0);  // gain by bytes
+    double base = 0;
+    for (size_t g = 0; g < pair_bytes.size(); ++g) {
+      base += problem.base_costs[g];
+      for (int64_t b = budget; b >= 0; --b) {
+        // Smaller b are still as the groups before made them.
+        double with = best[b];
+        if (b >= pair_bytes[g]) with = std::max(with, best[b - pair_bytes[g]] + pair_gains[g]);
+        if (b >= lone_bytes[g]) with = std::max(with, best[b - lone_bytes[g]] + lone_gains[g]);
+        best[b] = with;
+      }
+    }
+    return base - best[budget];
+  }
+};
+
+TEST(IndexSelection, PairsOnWhichGreedyByRatioIsFarOff) {
+  constexpr int kGroups = 120;
+  const double points = 100;
+  double furthest = 0;
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    const Traps traps(kGroups, seed);
+    const double base = CostOf(traps.problem, std::vector<int>{});
+    for (int64_t bytes_per_group : {15, 30, 45, 55}) {
+      const int64_t budget = kGroups * bytes_per_group;
+      const double least = traps.LeastCost(budget);
+      auto selection = SelectIndexes(traps.problem, budget);
+      auto greedy = SelectIndexesByRatio(traps.problem, budget);
+      ASSERT_TRUE(selection.ok() && greedy.ok());
+      ExpectSound(traps.problem, *selection, budget);
+      EXPECT_GE(selection->cost_after, least - 1e-6);
+      EXPECT_LE(points * (selection->cost_after - least) / base, 1)
+          << "seed " << seed << ", budget " << budget;
+      furthest = std::max(furthest, points * (greedy->cost_after - least) / base);
+    }
+  }
+  EXPECT_GT(furthest, 10);
+}
+
 TEST(IndexSelection, NoBudgetNoIndex) {
   for (int64_t budget : {int64_t{0}, int64_t{-5}, int64_t{9}}) {
     auto selection = SelectIndexes(OnlyTogether(), budget);
