@@ -241,6 +241,10 @@ void Analyzer::Note(const json& reference, Parameter::Kind kind, std::string typ
   } else if (kind == Parameter::Kind::kOther && (in_arithmetic_ || bound_column_)) {
     out.kind = Parameter::Kind::kNumber;
     out.in_arithmetic = true;
+    if (bound_column_) {
+      out.column = *bound_column_;
+      out.end = bound_end_;
+    }
   }
   out_.parameters.push_back(std::move(out));
 }

@@ -67,7 +67,8 @@ struct Parameter {
   int number = 0;
   int location = 0;  // byte of its `$`
   Kind kind = Kind::kOther;
-  ColumnRef column;  // kColumn, kPattern: what it is compared with
+  // kColumn, kPattern: what it is compared with; kNumber: likewise, as a part of the expression.
+  ColumnRef column;
   // kColumn: which end of a range. Both ends of one range fit together.
   enum class End { kNone, kLow, kHigh } end = End::kNone;
   bool in_arithmetic = false;  // not the first one of its expression

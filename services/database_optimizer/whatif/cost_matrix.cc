@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/database_optimizer/candidates/sql_text.h"
+#include "services/database_optimizer/whatif/index_size.h"
 
 namespace slipstream::database_optimizer {
 
@@ -20,6 +21,20 @@ constexpr double kIndexEntryMs = 0.005;
 constexpr size_t kMaxTogetherCount = 40;
 constexpr size_t kMaxCombinedCount = 5;
 
+// The candidates that the plans use.
+std::vector<int> UsedBy(const std::vector<Plan>& plans,
+                        const std::vector<std::pair<std::string, int>>& marks) {
+  std::set<int> used;
+  for (const auto& plan : plans) {
+    for (const auto& name : plan.indexes) {
+      for (const auto& [mark, place] : marks) {
+        if (absl::StrContains(name, mark)) used.insert(place);
+      }
+    }
+  }
+  return {used.begin(), used.end()};
+}
+
 }  // namespace
 
 CostMatrixBuilder::CostMatrixBuilder(WhatIf& what_if, const Catalog& catalog,
@@ -29,7 +44,15 @@ CostMatrixBuilder::CostMatrixBuilder(WhatIf& what_if, const Catalog& catalog,
       catalog_(catalog),
       statements_(statements),
       time_over_(std::move(time_over)),
-      singles_(statements.size()) {}
+      singles_(statements.size()),
+      tried_(statements.size()) {
+  std::vector<std::pair<double, double>> cost_and_ms;
+  for (const auto& statement : statements_) {
+    cost_and_ms.emplace_back(statement.cost * static_cast<double>(statement.source.calls_count),
+                             statement.source.total_ms);
+  }
+  unit_ms_ = MiddleUnitMs(std::move(cost_and_ms));
+}
 
 bool CostMatrixBuilder::Concerns(const IndexDefinition& candidate,
                                  const StatementShape& shape) const {
@@ -40,21 +63,33 @@ bool CostMatrixBuilder::Concerns(const IndexDefinition& candidate,
   });
 }
 
-double CostMatrixBuilder::ScaledCost(size_t statement, double cost) const {
-  const ExaminedStatement& it = statements_[statement];
-  return it.cost > 0 ? it.source.total_ms * cost / it.cost : it.source.total_ms;
+CostMatrixBuilder::Estimate CostMatrixBuilder::EstimateOf(const ExaminedStatement& statement,
+                                                          const std::vector<Plan>& plans) const {
+  const auto count = static_cast<double>(plans.size());
+  Estimate out;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    out.cost += plans[i].cost / count;
+    // Which of the samples the measured runs were like is not known: each has its part of the time
+    // by its cost.
+    const Plan& before = statement.plans[i];
+    const double time_ms =
+        statement.cost > 0 ? statement.source.total_ms * before.cost / (statement.cost * count) : 0;
+    const double unit_ms = unit_ms_ * static_cast<double>(statement.source.calls_count) / count;
+    out.total_ms +=
+        EstimateMs({before.cost, time_ms, &before.parts}, plans[i].cost, plans[i].parts, unit_ms);
+  }
+  return out;
 }
 
-absl::StatusOr<double> CostMatrixBuilder::MeanCost(const ExaminedStatement& statement) {
-  auto plans = what_if_.Explain(statement.planned);
-  if (!plans.ok()) return plans.status();
-  double sum = 0;
-  for (const auto& plan : *plans) sum += plan.cost;
-  return sum / static_cast<double>(plans->size());
+void CostMatrixBuilder::Add(size_t statement, std::vector<int> members, const Estimate& estimate) {
+  out_.problem.costs.push_back({static_cast<int>(statement),
+                                static_cast<int>(out_.problem.combinations.size()),
+                                estimate.total_ms});
+  out_.planner_costs.push_back(estimate.cost);
+  out_.problem.combinations.push_back(std::move(members));
 }
 
-absl::StatusOr<CostMatrix> CostMatrixBuilder::Build(
-    const std::vector<IndexDefinition>& candidates) {
+absl::Status CostMatrixBuilder::Build(const std::vector<IndexDefinition>& candidates) {
   for (const auto& statement : statements_) {
     out_.problem.base_costs.push_back(statement.source.total_ms);
   }
@@ -69,7 +104,7 @@ absl::StatusOr<CostMatrix> CostMatrixBuilder::Build(
     if (absl::Status status = TryTogether(i); !status.ok()) return status;
   }
   out_.explains_count = what_if_.explains_count();
-  return std::move(out_);
+  return absl::OkStatus();
 }
 
 absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
@@ -79,7 +114,7 @@ absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
   if (absl::IsFailedPrecondition(index.status())) return absl::OkStatus();
   if (!index.ok()) return index.status();
   const std::string mark = WhatIf::Mark(index->oid);
-  std::vector<std::pair<size_t, double>> helped;
+  std::vector<std::pair<size_t, Estimate>> helped;
   for (size_t i = 0; i < statements_.size(); ++i) {
     const ExaminedStatement& statement = statements_[i];
     if (!Concerns(candidate, statement.shape)) continue;
@@ -98,59 +133,98 @@ absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
     } else if (!used) {
       continue;
     }
-    auto cost = MeanCost(statement);
-    if (!cost.ok()) return cost.status();
-    if (*cost < statement.cost * (1 - kLeastGain)) helped.emplace_back(i, *cost);
+    auto plans = what_if_.Explain(statement.planned);
+    if (!plans.ok()) return plans.status();
+    const Estimate estimate = EstimateOf(statement, *plans);
+    if (estimate.cost < statement.cost * (1 - kLeastGain)) helped.emplace_back(i, estimate);
   }
   if (helped.empty()) return absl::OkStatus();
+  const int table = catalog_.Find(candidate.schema, candidate.table);
+  auto rows = RowsOf(candidate, catalog_.table(table));
+  if (!rows.ok()) return rows.status();
   const int place = static_cast<int>(out_.candidates.size());
   out_.candidates.push_back(candidate);
-  out_.problem.size_bytes.push_back(SizeOnDisk(candidate, catalog_, index->size_bytes));
+  out_.problem.size_bytes.push_back(SizeOnDisk(candidate, catalog_.table(table), *rows));
   out_.problem.write_costs.push_back(WriteCostMs(candidate, catalog_, statements_));
-  const int combination = static_cast<int>(out_.problem.combinations.size());
-  out_.problem.combinations.push_back({place});
-  for (const auto& [statement, cost] : helped) {
-    singles_[statement].emplace_back(cost, place);
-    out_.problem.costs.push_back(
-        {static_cast<int>(statement), combination, ScaledCost(statement, cost)});
+  for (const auto& [statement, estimate] : helped) {
+    singles_[statement].push_back({estimate, place});
+    Add(statement, {place}, estimate);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<double> CostMatrixBuilder::RowsOf(const IndexDefinition& candidate,
+                                                 const TableInfo& table) {
+  if (candidate.predicate.empty()) return table.rows_count;
+  const std::string name = QuoteName(table.schema, table.name);
+  const auto [known, is_new] = condition_rows_.try_emplace({name, candidate.predicate}, 0);
+  if (is_new) {
+    auto rows = what_if_.CountRows(name, candidate.predicate);
+    if (!rows.ok()) return rows.status();
+    known->second = *rows;
+  }
+  return known->second;
+}
+
+std::vector<int> CostMatrixBuilder::BestOfEachTable(size_t statement, bool by_size) const {
+  const double before_ms = statements_[statement].source.total_ms;
+  std::map<std::string, std::pair<double, int>> best;  // by table: worth, candidate
+  for (const Single& single : singles_[statement]) {
+    const IndexDefinition& index = out_.candidates[single.candidate];
+    const double gain = before_ms - single.estimate.total_ms;
+    const auto bytes = static_cast<double>(out_.problem.size_bytes[single.candidate]);
+    const std::pair worth(by_size ? gain / bytes : gain, single.candidate);
+    const auto [place, is_new] =
+        best.try_emplace(absl::StrCat(index.schema, ".", index.table), worth);
+    if (!is_new && worth.first > place->second.first) place->second = worth;
+  }
+  std::vector<int> out;
+  for (const auto& [table, one] : best) out.push_back(one.second);
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+absl::StatusOr<std::vector<std::pair<std::string, int>>> CostMatrixBuilder::AddAll(
+    const std::vector<int>& chosen) {
+  if (absl::Status status = what_if_.Reset(); !status.ok()) return status;
+  std::vector<std::pair<std::string, int>> marks;
+  for (const int place : chosen) {
+    auto index = what_if_.Add(out_.candidates[place]);
+    if (!index.ok()) return index.status();
+    marks.emplace_back(WhatIf::Mark(index->oid), place);
+  }
+  return marks;
 }
 
 // With all that help it alone, the planner itself says which it would use together.
 absl::Status CostMatrixBuilder::TryTogether(size_t at) {
   auto& singles = singles_[at];
   if (singles.size() < 2) return absl::OkStatus();
-  std::sort(singles.begin(), singles.end());
-  if (absl::Status status = what_if_.Reset(); !status.ok()) return status;
-  std::vector<std::pair<std::string, int>> marks;
+  std::sort(singles.begin(), singles.end(),
+            [](const Single& a, const Single& b) { return a.Order() < b.Order(); });
+  std::vector<int> places;
   for (size_t i = 0; i < std::min(singles.size(), kMaxTogetherCount); ++i) {
-    auto index = what_if_.Add(out_.candidates[singles[i].second]);
-    if (!index.ok()) return index.status();
-    marks.emplace_back(WhatIf::Mark(index->oid), singles[i].second);
+    places.push_back(singles[i].candidate);
   }
+  auto marks = AddAll(places);
+  if (!marks.ok()) return marks.status();
   auto plans = what_if_.Explain(statements_[at].planned);
   if (!plans.ok()) return plans.status();
-  std::set<int> used;
-  for (const auto& plan : *plans) {
-    for (const auto& name : plan.indexes) {
-      for (const auto& [mark, place] : marks) {
-        if (absl::StrContains(name, mark)) used.insert(place);
-      }
+  std::vector<int> together = UsedBy(*plans, *marks);
+  for (const int place : BestOfEachTable(at, false)) {
+    if (std::find(together.begin(), together.end(), place) == together.end()) {
+      together.push_back(place);
     }
   }
-  // The best ones alone, too: of another table each.
-  std::set<std::string> tables;
-  for (const auto& single : singles) {
-    if (used.size() >= kMaxCombinedCount) break;
-    const IndexDefinition& candidate = out_.candidates[single.second];
-    if (tables.insert(absl::StrCat(candidate.schema, ".", candidate.table)).second) {
-      used.insert(single.second);
-    }
-  }
-  std::vector<int> all(used.begin(), used.end());
+  if (absl::Status status = TryPartsOf(at, together); !status.ok()) return status;
+  // A budget often has room for the small ones alone.
+  return TryPartsOf(at, BestOfEachTable(at, true));
+}
+
+absl::Status CostMatrixBuilder::TryPartsOf(size_t at, const std::vector<int>& together) {
+  std::vector<int> all = together;
   if (all.size() > kMaxCombinedCount) all.resize(kMaxCombinedCount);
-  if (all.size() < 2) return absl::OkStatus();
+  std::sort(all.begin(), all.end());
   for (size_t i = 0; i < all.size(); ++i) {
     for (size_t j = i + 1; j < all.size(); ++j) {
       if (absl::Status status = TrySet(at, {all[i], all[j]}); !status.ok()) return status;
@@ -167,54 +241,42 @@ absl::Status CostMatrixBuilder::TryTogether(size_t at) {
 }
 
 absl::Status CostMatrixBuilder::TrySet(size_t at, const std::vector<int>& chosen) {
-  if (absl::Status status = what_if_.Reset(); !status.ok()) return status;
-  for (const int place : chosen) {
-    auto index = what_if_.Add(out_.candidates[place]);
-    if (!index.ok()) return index.status();
-  }
-  auto cost = MeanCost(statements_[at]);
-  if (!cost.ok()) return cost.status();
+  if (!tried_[at].insert(chosen).second) return absl::OkStatus();
+  auto marks = AddAll(chosen);
+  if (!marks.ok()) return marks.status();
+  auto plans = what_if_.Explain(statements_[at].planned);
+  if (!plans.ok()) return plans.status();
+  const Estimate estimate = EstimateOf(statements_[at], *plans);
   double best_alone = statements_[at].cost;
-  for (const auto& [alone, place] : singles_[at]) {
-    if (std::find(chosen.begin(), chosen.end(), place) != chosen.end()) {
-      best_alone = std::min(best_alone, alone);
+  for (const Single& single : singles_[at]) {
+    if (std::find(chosen.begin(), chosen.end(), single.candidate) != chosen.end()) {
+      best_alone = std::min(best_alone, single.estimate.cost);
     }
   }
-  if (*cost >= best_alone * (1 - kLeastGain)) return absl::OkStatus();
-  out_.problem.costs.push_back({static_cast<int>(at),
-                                static_cast<int>(out_.problem.combinations.size()),
-                                ScaledCost(at, *cost)});
-  out_.problem.combinations.push_back(chosen);
+  if (estimate.cost < best_alone * (1 - kLeastGain)) Add(at, chosen, estimate);
   return absl::OkStatus();
 }
 
-int64_t SizeOnDisk(const IndexDefinition& index, const Catalog& catalog, int64_t estimate) {
-  constexpr int64_t kPageBytes = 8192;
-  constexpr double kEntryBytes = 20;  // its header, its line pointer and the padding of its key
-  constexpr double kRowBytes = 6;     // a row's address
-  constexpr double kFill = 0.9;
-  estimate = std::max(estimate, kPageBytes);
-  const int place = catalog.Find(index.schema, index.table);
-  // Types of which two equal values may look different are never kept once, nor is what carries
-  // other columns.
-  if (place < 0 || !index.include.empty() || !index.predicate.empty()) return estimate;
-  const TableInfo& table = catalog.table(place);
-  double distinct = 1;
-  double key_bytes = 0;
-  for (const auto& key : index.keys) {
-    const ColumnInfo* column = table.FindColumn(key.column);
-    if (column == nullptr || column->distinct_count == 0) return estimate;
-    for (const char* type : {"numeric", "real", "double", "interval", "json", "record"}) {
-      if (absl::StartsWith(column->type, type)) return estimate;
+absl::StatusOr<bool> CostMatrixBuilder::TryChosen(const std::vector<int>& chosen) {
+  const size_t known_count = out_.problem.costs.size();
+  for (size_t at = 0; at < statements_.size() && !time_over_(); ++at) {
+    std::vector<int> places;
+    for (const Single& single : singles_[at]) {
+      if (std::find(chosen.begin(), chosen.end(), single.candidate) != chosen.end()) {
+        places.push_back(single.candidate);
+      }
     }
-    distinct *= column->distinct_count > 0 ? column->distinct_count
-                                           : -column->distinct_count * table.rows_count;
-    key_bytes += column->average_bytes;
+    if (places.size() < 2) continue;
+    auto marks = AddAll(places);
+    if (!marks.ok()) return marks.status();
+    auto plans = what_if_.Explain(statements_[at].planned);
+    if (!plans.ok()) return plans.status();
+    const std::vector<int> used = UsedBy(*plans, *marks);
+    if (used.size() < 2) continue;
+    if (absl::Status status = TrySet(at, used); !status.ok()) return status;
   }
-  distinct = std::min(std::max(distinct, 1.0), table.rows_count);
-  const double bytes =
-      (distinct * (kEntryBytes + key_bytes) + table.rows_count * kRowBytes) / kFill;
-  return std::clamp(static_cast<int64_t>(bytes), kPageBytes, estimate);
+  out_.explains_count = what_if_.explains_count();
+  return out_.problem.costs.size() > known_count;
 }
 
 double WriteCostMs(const IndexDefinition& index, const Catalog& catalog,

@@ -25,6 +25,8 @@ constexpr size_t kMaxStatementTextBytes = 4096;
 constexpr size_t kMaxGapsCount = 20;
 // Of the time that is left, what trying candidates may take.
 constexpr double kTryingShare = 0.7;
+constexpr int kMaxRoundsCount = 4;
+constexpr double kLeastGainShare = 1e-6;  // of the workload's time
 
 class IndexAdvisor {
  public:
@@ -135,10 +137,13 @@ class IndexAdvisor {
   absl::Status MakePlans(WhatIf& what_if, ExaminedStatement& statement) {
     std::vector<std::string> samples;
     const int count = statement.shape.parameters.empty() ? 1 : kSamplesCount;
+    const double rows_per_run = static_cast<double>(statement.source.rows_count) /
+                                std::max(1.0, static_cast<double>(statement.source.calls_count));
     for (int i = 0; i < count; ++i) {
-      samples.push_back(FillIn(statement.source.sql, statement.shape, out_.catalog, i, count));
+      samples.push_back(
+          FillIn(statement.source.sql, statement.shape, out_.catalog, rows_per_run, i, count));
     }
-    auto planned = what_if.MakePlannable(samples, statement.source.sql);
+    auto planned = what_if.MakePlannable(samples, WithCasts(statement.source.sql, statement.shape));
     if (!planned.ok()) return planned.status();
     auto plans = what_if.Explain(*planned);
     if (!plans.ok()) return plans.status();
@@ -182,21 +187,26 @@ class IndexAdvisor {
     Split();
     const absl::Time end = begun_at_ + (options_.deadline - begun_at_) * kTryingShare;
     CostMatrixBuilder builder(what_if, out_.catalog, planned_, [&] { return clock_.Now() > end; });
-    auto matrix = builder.Build(Candidates());
-    if (!matrix.ok()) return matrix.status();
-    matrix_ = *std::move(matrix);
-    for (size_t i = 0; i < matrix_.candidates.size(); ++i) {
-      matrix_.problem.write_costs[i] = WriteCostMs(matrix_.candidates[i], out_.catalog, writers_);
+    if (absl::Status status = builder.Build(Candidates()); !status.ok()) return status;
+    const int64_t budget = options_.budget_bytes.value_or(out_.database_bytes / 10);
+    // What the chosen ones do together may be more than was tried; with that the choice may change.
+    for (int round = 0; round < kMaxRoundsCount; ++round) {
+      matrix_ = builder.matrix();
+      for (size_t i = 0; i < matrix_.candidates.size(); ++i) {
+        matrix_.problem.write_costs[i] = WriteCostMs(matrix_.candidates[i], out_.catalog, writers_);
+      }
+      auto selection = SelectIndexes(matrix_.problem, budget);
+      if (!selection.ok()) return selection.status();
+      chosen_ = selection->chosen;
+      auto more = builder.TryChosen(chosen_);
+      if (!more.ok()) return more.status();
+      if (!*more) break;
     }
     if (matrix_.cut_short) {
       out_.gaps.push_back(
           "the time was over before all candidates were tried: give the call a "
           "longer deadline, or name tables");
     }
-    const int64_t budget = options_.budget_bytes.value_or(out_.database_bytes / 10);
-    auto selection = SelectIndexes(matrix_.problem, budget);
-    if (!selection.ok()) return selection.status();
-    chosen_ = selection->chosen;
     DropSmallGains();
     return Describe(what_if);
   }
@@ -236,7 +246,8 @@ class IndexAdvisor {
   }
 
   void DropSmallGains() {
-    const double least = TotalMs() * options_.min_gain_percent / 100;
+    // Never one that is not used, whatever the setting says.
+    const double least = std::max(kLeastGainShare, options_.min_gain_percent / 100) * TotalMs();
     while (!chosen_.empty()) {
       const auto worst = std::min_element(chosen_.begin(), chosen_.end(),
                                           [&](int a, int b) { return GainOf(a) < GainOf(b); });
@@ -276,11 +287,10 @@ class IndexAdvisor {
 
   // Per run, in the planner's units.
   double CostAfter(size_t query, int combination) const {
-    if (combination < 0) return planned_[query].cost;
-    for (const auto& entry : matrix_.problem.costs) {
-      if (entry.query == static_cast<int>(query) && entry.combination == combination) {
-        const double total = planned_[query].source.total_ms;
-        return total > 0 ? planned_[query].cost * entry.cost / total : planned_[query].cost;
+    const auto& costs = matrix_.problem.costs;
+    for (size_t i = 0; i < costs.size(); ++i) {
+      if (costs[i].query == static_cast<int>(query) && costs[i].combination == combination) {
+        return matrix_.planner_costs[i];
       }
     }
     return planned_[query].cost;

@@ -11,6 +11,7 @@
 #include "libs/status/status.h"
 #include "services/database_optimizer/whatif/catalog_reader.h"
 #include "services/database_optimizer/whatif/health_checks.h"
+#include "services/database_optimizer/whatif/index_size.h"
 #include "services/database_optimizer/whatif/parameter_sampler.h"
 #include "tests/harness/postgres_server.h"
 
@@ -143,25 +144,59 @@ TEST_F(IndexAdvisorTest, APartialIndexWhereItIsSmaller) {
 }
 
 TEST_F(IndexAdvisorTest, SizesAreThoseOnDisk) {
-  // Many equal keys, few, and a type whose equal keys are not kept once.
-  for (const char* column : {"state", "customer_id", "id", "total"}) {
-    auto read = ReadCatalog(*connection_);
-    ASSERT_TRUE(read.ok());
-    const int place = read->Find("public", "orders");
-    ASSERT_TRUE(ReadStatistics(*connection_, {place}, *read).ok());
-    const IndexDefinition index{"public", "orders", {{column}}, {}, ""};
-    auto what_if = WhatIf::Begin(*connection_);
-    ASSERT_TRUE(what_if.ok());
-    auto hypothetical = what_if->Add(index);
-    ASSERT_TRUE(hypothetical.ok());
-    const auto estimate = static_cast<double>(SizeOnDisk(index, *read, hypothetical->size_bytes));
-    Run(absl::StrCat("CREATE INDEX sized ON orders (", column, ")"));
+  auto read = ReadCatalog(*connection_);
+  ASSERT_TRUE(read.ok());
+  const int place = read->Find("public", "orders");
+  ASSERT_TRUE(ReadStatistics(*connection_, {place}, *read).ok());
+  auto what_if = WhatIf::Begin(*connection_);
+  ASSERT_TRUE(what_if.ok());
+  // Many equal keys, few, a type whose equal keys are not kept once, several columns, others that
+  // are carried, and a part of the rows.
+  const std::vector<IndexDefinition> indexes = {
+      {"public", "orders", {{"state"}}, {}, ""},
+      {"public", "orders", {{"customer_id"}}, {}, ""},
+      {"public", "orders", {{"id"}}, {}, ""},
+      {"public", "orders", {{"total"}}, {}, ""},
+      {"public", "orders", {{"customer_id"}, {"id"}}, {}, ""},
+      {"public", "orders", {{"done"}, {"state"}}, {}, ""},
+      {"public", "orders", {{"state"}, {"total"}}, {}, ""},
+      {"public", "orders", {{"customer_id"}}, {"placed_at", "total"}, ""},
+      {"public", "orders", {{"id"}}, {}, "\"done\""},
+  };
+  for (const IndexDefinition& index : indexes) {
+    double rows_count = read->table(place).rows_count;
+    if (!index.predicate.empty()) {
+      auto rows = what_if->CountRows("\"public\".\"orders\"", index.predicate);
+      ASSERT_TRUE(rows.ok()) << rows.status();
+      rows_count = *rows;
+    }
+    const auto estimate = static_cast<double>(SizeOnDisk(index, read->table(place), rows_count));
+    Run(absl::StrCat("CREATE INDEX sized ", index.Target()));
     const auto rows = connection_->Query("SELECT pg_relation_size('sized')");
     const double real = std::stod((*rows)[0][0].value_or("0"));
     Run("DROP INDEX sized");
-    EXPECT_GT(estimate, 0.6 * real) << column;
-    EXPECT_LT(estimate, 1.6 * real) << column;
+    EXPECT_GT(estimate, 0.8 * real) << index.Target();
+    EXPECT_LT(estimate, 1.2 * real) << index.Target();
   }
+}
+
+TEST_F(IndexAdvisorTest, WhatIsAddedToADateIsDays) {
+  Run("SELECT id FROM orders WHERE state = 'open' AND placed_at >= date '2020-01-01' + 400 "
+      "ORDER BY placed_at LIMIT 5",
+      5);
+  const Advice advice = Advise();
+  EXPECT_TRUE(advice.gaps.empty()) << advice.gaps[0];
+  EXPECT_NE(Find(advice, "\"placed_at\""), nullptr);
+}
+
+// No value of the column is an array, so no sample can be planned.
+TEST_F(IndexAdvisorTest, WhatNoValueFitsIsPlannedGenerically) {
+  Run("SELECT count(*) FROM orders WHERE placed_at < date '2020-02-01' + interval '3' day AND "
+      "customer_id = ANY('{1,2}')",
+      5);
+  const Advice advice = Advise();
+  EXPECT_TRUE(advice.gaps.empty()) << advice.gaps[0];
+  EXPECT_NE(Find(advice, "(\"customer_id\""), nullptr);
 }
 
 TEST_F(IndexAdvisorTest, OnlyTheTablesAskedFor) {

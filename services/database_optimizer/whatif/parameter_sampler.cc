@@ -62,13 +62,34 @@ std::string OfValues(const ColumnInfo& column, double at) {
                          static_cast<size_t>(at * static_cast<double>(common.size())))];
 }
 
+// Types whose constants may be written `type 'value'`.
+constexpr const char* kPrefixTypes[] = {"date",      "time",        "timetz",
+                                        "timestamp", "timestamptz", "interval"};
+constexpr const char* kIntervalUnits[] = {"year", "month", "day", "hour", "minute", "second"};
+
+bool IsWordByte(char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; }
+
+template <size_t N>
+bool IsOneOf(const char* const (&words)[N], absl::string_view word) {
+  return std::any_of(std::begin(words), std::end(words),
+                     [&](const char* one) { return absl::EqualsIgnoreCase(one, word); });
+}
+
+// Behind the digits of the parameter at `begin`.
+size_t EndOfParameter(const std::string& sql, size_t begin) {
+  size_t end = begin + 1;
+  while (end < sql.size() && absl::ascii_isdigit(static_cast<unsigned char>(sql[end]))) ++end;
+  return end;
+}
+
 class Sampler {
  public:
-  Sampler(const std::string& sql, const StatementShape& shape, const Catalog& catalog, int sample,
-          int samples_count)
+  Sampler(const std::string& sql, const StatementShape& shape, const Catalog& catalog,
+          double rows_per_run, int sample, int samples_count)
       : sql_(sql),
         shape_(shape),
         catalog_(catalog),
+        rows_per_run_(rows_per_run),
         sample_(sample),
         samples_count_(samples_count) {}
 
@@ -79,8 +100,7 @@ class Sampler {
       const Parameter& parameter = shape_.parameters[i];
       const auto begin = static_cast<size_t>(parameter.location);
       if (begin < at || begin >= sql_.size() || sql_[begin] != '$') continue;
-      size_t end = begin + 1;
-      while (end < sql_.size() && absl::ascii_isdigit(static_cast<unsigned char>(sql_[end]))) ++end;
+      const size_t end = EndOfParameter(sql_, begin);
       absl::StrAppend(&out, sql_.substr(at, begin - at), ValueOf(i, end));
       at = end;
     }
@@ -115,15 +135,25 @@ class Sampler {
         return QuoteValue(absl::StrCat("%", value.substr(0, kPatternBytes), "%"));
       }
       case Parameter::Kind::kLimit:
-        return "10";
+        return absl::StrCat(std::lround(std::max(1.0, rows_per_run_)));
       case Parameter::Kind::kTyped:
         return QuoteValue(TypedValue(parameter.type, end));
       case Parameter::Kind::kNumber:
-        return parameter.in_arithmetic ? "0.01" : "1";
+        return NumberValue(parameter);
       case Parameter::Kind::kOther:
         break;
     }
     return "'1'";
+  }
+
+  // Days are added to a date, and a whole number to whole ones; of others a little.
+  std::string NumberValue(const Parameter& parameter) const {
+    const ColumnInfo* column = ColumnOf(parameter);
+    if (column != nullptr && column->type == "date") return kDays[sample_ % 3];
+    const bool whole =
+        column != nullptr &&
+        (column->type == "integer" || column->type == "bigint" || column->type == "smallint");
+    return parameter.in_arithmetic && !whole ? "0.01" : "1";
   }
 
   bool BothEnds(const Parameter& parameter) const {
@@ -152,8 +182,10 @@ class Sampler {
       const double width = kRangeWidths[sample_ % 3];
       const double low = point * (1 - width);
       // `column < $2 + interval $3` beside `column >= $1` mostly has the same value twice.
-      const bool begins_again =
-          i + 1 < shape_.parameters.size() && shape_.parameters[i + 1].type == "interval";
+      const bool begins_again = i + 1 < shape_.parameters.size() &&
+                                (shape_.parameters[i + 1].type == "interval" ||
+                                 (shape_.parameters[i + 1].kind == Parameter::Kind::kNumber &&
+                                  shape_.parameters[i + 1].column == parameter.column));
       value = Quantile(*column,
                        parameter.end == Parameter::End::kLow || begins_again ? low : low + width);
     }
@@ -181,14 +213,47 @@ class Sampler {
   const std::string& sql_;
   const StatementShape& shape_;
   const Catalog& catalog_;
+  const double rows_per_run_;
   const int sample_, samples_count_;
 };
 
 }  // namespace
 
 std::string FillIn(const std::string& sql, const StatementShape& shape, const Catalog& catalog,
-                   int sample, int samples_count) {
-  return Sampler(sql, shape, catalog, sample, samples_count).Fill();
+                   double rows_per_run, int sample, int samples_count) {
+  return Sampler(sql, shape, catalog, rows_per_run, sample, samples_count).Fill();
+}
+
+std::string WithCasts(const std::string& sql, const StatementShape& shape) {
+  std::string out;
+  size_t at = 0;
+  for (const Parameter& parameter : shape.parameters) {
+    const auto begin = static_cast<size_t>(parameter.location);
+    if (begin < at || begin >= sql.size() || sql[begin] != '$') continue;
+    size_t end = EndOfParameter(sql, begin);
+    size_t word_end = begin;
+    while (word_end > at && absl::ascii_isspace(static_cast<unsigned char>(sql[word_end - 1]))) {
+      --word_end;
+    }
+    size_t word = word_end;
+    while (word > at && IsWordByte(sql[word - 1])) --word;
+    std::string type = sql.substr(word, word_end - word);
+    if (!IsOneOf(kPrefixTypes, type)) continue;
+    absl::StrAppend(&out, sql.substr(at, word - at), "CAST(", sql.substr(begin, end - begin));
+    // `interval '3' month` has its unit behind it.
+    size_t unit = end;
+    while (unit < sql.size() && absl::ascii_isspace(static_cast<unsigned char>(sql[unit]))) ++unit;
+    size_t unit_end = unit;
+    while (unit_end < sql.size() && IsWordByte(sql[unit_end])) ++unit_end;
+    if (absl::EqualsIgnoreCase(type, "interval") &&
+        IsOneOf(kIntervalUnits, absl::string_view(sql).substr(unit, unit_end - unit))) {
+      absl::StrAppend(&type, " ", sql.substr(unit, unit_end - unit));
+      end = unit_end;
+    }
+    absl::StrAppend(&out, " AS ", type, ")");
+    at = end;
+  }
+  return out + sql.substr(at);
 }
 
 }  // namespace slipstream::database_optimizer

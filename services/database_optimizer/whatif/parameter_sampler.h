@@ -15,9 +15,14 @@
 namespace slipstream::database_optimizer {
 
 // `sample` of `samples_count`, from 0: equal values follow the rows' own frequencies, are any of
-// the column's values, or are rare; ranges and intervals are of several widths.
+// the column's values, or are rare; ranges and intervals are of several widths. A LIMIT is the rows
+// that a run gave on average.
 std::string FillIn(const std::string& sql, const StatementShape& shape, const Catalog& catalog,
-                   int sample, int samples_count);
+                   double rows_per_run, int sample, int samples_count);
+
+// The statement as PREPARE takes it: pg_stat_statements makes `date $1` and `interval $2 day` of
+// typed constants, which is no SQL; CAST($1 AS date) is.
+std::string WithCasts(const std::string& sql, const StatementShape& shape);
 
 }  // namespace slipstream::database_optimizer
 

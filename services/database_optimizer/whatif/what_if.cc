@@ -59,12 +59,17 @@ absl::Status WhatIf::Reset() {
 
 absl::StatusOr<HypotheticalIndex> WhatIf::Add(const IndexDefinition& definition) {
   auto rows = connection_->Query(
-      absl::StrCat("SELECT i.indexrelid, ", schema_, ".hypopg_relation_size(i.indexrelid) FROM ",
-                   schema_, ".hypopg_create_index($1) i"),
+      absl::StrCat("SELECT i.indexrelid FROM ", schema_, ".hypopg_create_index($1) i"),
       {definition.HypotheticalSql()});
   if (!rows.ok()) return rows.status();
   if (rows->empty()) return absl::InternalError("HypoPG made no index");
-  return HypotheticalIndex{IntAt(rows->front(), 0), IntAt(rows->front(), 1)};
+  return HypotheticalIndex{IntAt(rows->front(), 0)};
+}
+
+absl::StatusOr<double> WhatIf::CountRows(const std::string& table, const std::string& condition) {
+  auto plan = ExplainText(absl::StrCat("SELECT 1 FROM ", table, " WHERE ", condition));
+  if (!plan.ok()) return plan.status();
+  return json::parse(plan->text)[0]["Plan"].value("Plan Rows", 0.0);
 }
 
 absl::StatusOr<Plan> WhatIf::ExplainText(const std::string& sql) {
@@ -80,6 +85,7 @@ absl::StatusOr<Plan> WhatIf::ExplainText(const std::string& sql) {
   const json& root = tree[0]["Plan"];
   plan.cost = root.value("Total Cost", 0.0);
   CollectIndexes(root, plan.indexes);
+  plan.parts = PartsOf(root);
   return plan;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "libs/postgres/connection.h"
 #include "services/database_optimizer/candidates/index_definition.h"
+#include "services/database_optimizer/whatif/plan_parts.h"
 
 namespace slipstream::database_optimizer {
 
@@ -24,12 +25,12 @@ inline constexpr absl::string_view kStatementUnplannable = "STATEMENT_UNPLANNABL
 
 struct HypotheticalIndex {
   int64_t oid = 0;
-  int64_t size_bytes = 0;  // estimate
 };
 
 struct Plan {
   double cost = 0;                // in the planner's units
   std::string text;               // EXPLAIN (FORMAT JSON)
+  PlanParts parts;                // what the cost consists of
   std::set<std::string> indexes;  // names of those it uses
 };
 
@@ -52,6 +53,9 @@ class WhatIf {
   absl::StatusOr<HypotheticalIndex> Add(const IndexDefinition& definition);
   // All of them are gone.
   absl::Status Reset();
+
+  // Rows of a table that meet a condition, as the planner estimates them.
+  absl::StatusOr<double> CountRows(const std::string& table, const std::string& condition);
 
   // How a statement can be planned.
   absl::StatusOr<PlannedStatement> MakePlannable(const std::vector<std::string>& samples,
