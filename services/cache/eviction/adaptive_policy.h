@@ -48,6 +48,8 @@ class AdaptivePolicy {
     touched_[touched_count_++] = link;
     if (touched_count_ == kMaxTouchedCount) ApplyTouches();
   }
+  // Fetches what Touch will write, some time before it.
+  void FetchAhead() const { __builtin_prefetch(&passed_count_, 1); }
   void Remove(Link* link);
   // `next` takes the place of `link`: an overwrite is no reason to lose one's standing.
   void Replace(Link* link, Link* next);
