@@ -265,20 +265,31 @@ uint64_t CallerScopes::Owner() const {
 absl::StatusOr<ScopedKey> CallerScopes::KeyAfter(const ScopedKey& before,
                                                  const KeyParts& parts_before, const KeyParts& key,
                                                  FieldPath field) const {
-  if (!key.SameButForKey(parts_before)) return Key(key, field);
-  if (!IsKeySize(key.key.size())) return BadKeySize(field);
   ScopedKey out;
-  const size_t common = size_t{before.space_begin_} + before.space_size_;
-  out.id_.reserve(common + 1 + kDigestBytes);
-  out.id_.append(before.id_, 0, common);
-  AppendKey(key.key, &out.id_);
-  out.user_key_ = key.key;
-  out.hash_ = ScopedKey::HashOf(out.id_);
-  out.owner_ = before.owner_;
-  out.type_ = before.type_;
-  out.space_begin_ = before.space_begin_;
-  out.space_size_ = before.space_size_;
+  if (absl::Status bad = PutKeyAfter(before, parts_before, key, field, &out); !bad.ok()) return bad;
   return out;
+}
+
+absl::Status CallerScopes::PutKeyAfter(const ScopedKey& before, const KeyParts& parts_before,
+                                       const KeyParts& key, FieldPath field, ScopedKey* out) const {
+  if (!key.SameButForKey(parts_before)) {
+    auto made = Key(key, field);
+    if (!made.ok()) return made.status();
+    *out = *std::move(made);
+    return absl::OkStatus();
+  }
+  if (!IsKeySize(key.key.size())) return BadKeySize(field);
+  const size_t common = size_t{before.space_begin_} + before.space_size_;
+  out->id_.reserve(common + 1 + kDigestBytes);
+  out->id_.assign(before.id_, 0, common);
+  AppendKey(key.key, &out->id_);
+  out->user_key_ = key.key;
+  out->hash_ = ScopedKey::HashOf(out->id_);
+  out->owner_ = before.owner_;
+  out->type_ = before.type_;
+  out->space_begin_ = before.space_begin_;
+  out->space_size_ = before.space_size_;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<ScopedKey> CallerScopes::KeyToWrite(const v1::CacheKey& key, FieldPath field) const {

@@ -176,7 +176,11 @@ class CallerScopes {
   absl::StatusOr<ScopedKey> KeyAfter(const ScopedKey& before, const KeyParts& parts_before,
                                      const KeyParts& key, FieldPath field = {}) const;
 
-  // The same for a write. Errors also: PERMISSION_DENIED (SHARED_WRITE_DENIED).
+  // The same into `out`, any other key, whose memory is used again; it is undefined after an error.
+  absl::Status PutKeyAfter(const ScopedKey& before, const KeyParts& parts_before,
+                           const KeyParts& key, FieldPath field, ScopedKey* out) const;
+
+  // Key for a write. Errors also: PERMISSION_DENIED (SHARED_WRITE_DENIED).
   absl::StatusOr<ScopedKey> KeyToWrite(const v1::CacheKey& key, FieldPath field = {}) const;
   absl::StatusOr<ScopedKey> KeyToWrite(v1::CacheKey&& key, FieldPath field = {}) const = delete;
 

@@ -76,6 +76,9 @@ TEST(CacheKeyTest, AKeyAfterAnotherIsTheSameAsAlone) {
   auto before = scopes.Key(asked[0]);
   ASSERT_TRUE(before.ok());
   std::set<std::string> ids{before->id()};
+  const auto other = Who("bob-of-the-long-name", "t2", {"user"});
+  const auto others_key = Asked(v1::CacheKey::TENANT, std::string(32, 'o'), "elsewhere");
+  ScopedKey used = *CallerScopes(other).Key(others_key);
   for (size_t i = 1; i < asked.size(); ++i) {
     auto alone = scopes.Key(asked[i]);
     auto after = scopes.KeyAfter(*before, asked[i - 1], asked[i]);
@@ -86,6 +89,14 @@ TEST(CacheKeyTest, AKeyAfterAnotherIsTheSameAsAlone) {
     EXPECT_EQ(after->type(), alone->type());
     EXPECT_EQ(after->space(), alone->space());
     EXPECT_EQ(after->user_key(), alone->user_key());
+    // Nothing is left of what was in the memory before.
+    ASSERT_TRUE(scopes.PutKeyAfter(*before, asked[i - 1], asked[i], {}, &used).ok());
+    EXPECT_EQ(used.id(), alone->id());
+    EXPECT_EQ(used.hash(), alone->hash());
+    EXPECT_EQ(used.owner(), alone->owner());
+    EXPECT_EQ(used.type(), alone->type());
+    EXPECT_EQ(used.space(), alone->space());
+    EXPECT_EQ(used.user_key(), alone->user_key());
     ids.insert(after->id());
     before = std::move(after);
   }

@@ -65,10 +65,13 @@ class GetKey {
 // The keys of a GetMany, and what they are views into.
 class GetManyKeys {
  public:
-  GetManyKeys(const rpc::CallContext& call, const grpc::ByteBuffer& request)
-      : bytes_(request), status_(Read(call)) {}
+  // The keys are made in `room`, whose memory is used again; it outlives this.
+  GetManyKeys(const rpc::CallContext& call, const grpc::ByteBuffer& request,
+              std::vector<ScopedKey>* room)
+      : bytes_(request), room_(*room), status_(Read(call)) {}
   const absl::Status& status() const { return status_; }
-  const std::vector<ScopedKey>& keys() const { return keys_; }
+  // REQUIRES: status().ok().
+  absl::Span<const ScopedKey> keys() const { return absl::MakeConstSpan(room_).first(count_); }
 
  private:
   absl::Status Read(const rpc::CallContext& call) {
@@ -84,20 +87,24 @@ class GetManyKeys {
       return status::FieldError("keys", absl::StrCat("must be 1-", kMaxCount));
     }
     const CallerScopes scopes(call.principal());
-    keys_.reserve(parts.size());
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const FieldPath field{"keys", static_cast<int>(i)};
-      auto key = i == 0 ? scopes.Key(parts[i], field)
-                        : scopes.KeyAfter(keys_.back(), parts[i - 1], parts[i], field);
-      if (!key.ok()) return key.status();
-      keys_.push_back(*std::move(key));
+    auto first = scopes.Key(parts[0], {"keys", 0});
+    if (!first.ok()) return first.status();
+    room_.reserve(parts.size());
+    while (room_.size() < parts.size()) room_.push_back(*first);
+    room_[0] = *std::move(first);
+    for (size_t i = 1; i < parts.size(); ++i) {
+      absl::Status bad = scopes.PutKeyAfter(room_[i - 1], parts[i - 1], parts[i],
+                                            {"keys", static_cast<int>(i)}, &room_[i]);
+      if (!bad.ok()) return bad;
     }
+    count_ = parts.size();
     return absl::OkStatus();
   }
 
   const RequestBytes bytes_;
   std::optional<v1::GetManyRequest> message_;
-  std::vector<ScopedKey> keys_;
+  std::vector<ScopedKey>& room_;
+  size_t count_ = 0;
   const absl::Status status_;
 };
 
@@ -143,7 +150,9 @@ Async<absl::Status> CacheReads::Get(rpc::CallContext& call, const grpc::ByteBuff
 
 bool CacheReads::GetManyNow(rpc::CallContext& call, const grpc::ByteBuffer& request,
                             grpc::ByteBuffer* answer, absl::Status* status) {
-  const GetManyKeys asked(call, request);
+  // Nothing in here waits, so the thread's next call finds the room free.
+  thread_local std::vector<ScopedKey> room;
+  const GetManyKeys asked(call, request, &room);
   if (!asked.status().ok()) {
     *status = asked.status();
     return true;
@@ -156,7 +165,8 @@ bool CacheReads::GetManyNow(rpc::CallContext& call, const grpc::ByteBuffer& requ
 
 Async<absl::Status> CacheReads::GetMany(rpc::CallContext& call, const grpc::ByteBuffer& request,
                                         grpc::ByteBuffer* answer) {
-  const GetManyKeys asked(call, request);
+  std::vector<ScopedKey> room;
+  const GetManyKeys asked(call, request, &room);
   if (!asked.status().ok()) co_return asked.status();
   std::vector<Found> found(asked.keys().size());
   co_await engine_.GetMany(asked.keys(), absl::MakeSpan(found));

@@ -57,18 +57,19 @@ void MemoryCacheStore::Read(absl::Span<const ScopedKey> keys, int64_t now_ms,
 void MemoryCacheStore::ReadSome(absl::Span<const ScopedKey> keys, int64_t now_ms,
                                 absl::Span<EntryRef> found) {
   const ShardGroups groups(keys.size(), [&](size_t i) { return ShardIndexOf(keys[i].hash()); });
-  // Nearly all the time of a look-up is waiting for memory: for the table's slot, for the entry
-  // that it names, for the value. So each is asked for ahead for all keys.
+  // Nearly all the time of a look-up is waiting for memory: for the shard, for the table's slot,
+  // for the entry that it names, for the value. So each is asked for ahead for all keys.
+  groups.ForEach([&](size_t index, absl::Span<const uint8_t>) { shards_[index]->FetchAhead(); });
   groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {
     Shard& shard = *shards_[index];
     sync::ShortMutexLock lock(shard.mutex);
-    for (const uint8_t i : some) shard.table.prefetch(Shard::Probe{0, keys[i].hash()});
+    for (const uint8_t i : some) shard.table.contains(Shard::Probe{keys[i].hash(), 0});
   });
   groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {
     Shard& shard = *shards_[index];
     sync::ShortMutexLock lock(shard.mutex);
     for (const uint8_t i : some) {
-      shard.table.contains(Shard::Probe{keys[i].id().size(), keys[i].hash()});
+      shard.table.contains(Shard::Probe{keys[i].hash(), keys[i].id().size()});
     }
   });
   groups.ForEach([&](size_t index, absl::Span<const uint8_t> some) {

@@ -51,10 +51,10 @@ struct MemoryCacheStore::Shard {
     std::string_view id;
     size_t hash;
   };
-  // Is no entry's key; whoever looks for it fetches the entries that it is compared with.
+  // Is no entry's key: who looks for it fetches what it is compared with.
   struct Probe {
-    size_t id_size;
     size_t hash;
+    size_t id_size;  // 0: only the slots that name the entries
   };
   struct Hash {
     using is_transparent = void;
@@ -68,10 +68,14 @@ struct MemoryCacheStore::Shard {
     bool operator()(const NodePtr& a, const Lookup& b) const { return a->id() == b.id; }
     bool operator()(const Lookup& a, const NodePtr& b) const { return a.id == b->id(); }
     bool operator()(const NodePtr& a, const Probe& b) const {
+      if (b.id_size == 0) {
+        __builtin_prefetch(&a);
+        return false;
+      }
       const auto at = reinterpret_cast<uintptr_t>(a.get());
       // The reference count is before it, and will be written.
       __builtin_prefetch(reinterpret_cast<const void*>(at - 1), 1);
-      FetchAhead(at, sizeof(Node) + b.id_size);
+      slipstream::cache::FetchAhead(at, sizeof(Node) + b.id_size);
       return false;
     }
     bool operator()(const Probe& a, const NodePtr& b) const { return (*this)(b, a); }
@@ -89,6 +93,14 @@ struct MemoryCacheStore::Shard {
         policy({.max_bytes = max_bytes,
                 .max_records_count = static_cast<size_t>(share_bytes / kShadowsPart) /
                                      AdaptivePolicy::kBytesPerRecord}) {}
+
+  // What a read of this shard itself writes and looks at: the lines that processors take from each
+  // other. Only their addresses are used, so without the lock.
+  void FetchAhead() const ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    __builtin_prefetch(&mutex, 1);
+    __builtin_prefetch(&table);
+    policy.FetchAhead();
+  }
 
   void Account(Node& node, int sign) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     if (tenant_bytes.enabled() && node.owner != 0) {

@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "services/notification/engine_fixture.h"
+#include "services/notification/subscriber_registry.h"
 
 namespace slipstream::notification {
 namespace {
@@ -106,6 +107,40 @@ TEST_F(NotificationResumeTest, AcknowledgedOnOneDeviceIsNotReplayedToAnother) {
   Reader laptop = Subscribe("alice", start);
   EXPECT_EQ(laptop.recovered, true);
   EXPECT_EQ(laptop.ids, Names{"e3"});
+}
+
+// The node learns later than a reader that comes back that a channel's history is another one: the
+// reader has been told, and has what there is.
+TEST_F(NotificationResumeTest, WhoCameAfterALossIsNotToldAndGivenAllOnceMore) {
+  SubscriberRegistry registry({});
+  auto link = std::make_shared<Link>(LinkOptions{.single = true});
+  registry.AddLink(link);
+  const Channel channel{ChannelKind::kUser, "alice"};
+  ReadResult read;
+  read.lost = true;
+  read.head = {0xf, 1};
+  const auto event = [&](uint64_t offset) {
+    Event out = MakeAppend(clock_, "e" + std::to_string(offset), "user:alice").event;
+    out.position = {0xf, offset};
+    return std::make_shared<const Event>(std::move(out));
+  };
+  read.events = {event(1)};
+  SubscriberSpec spec{.id = 1, .user = "alice", .cursor = Cursor{}, .credit_count = kManyCredits};
+  (*spec.cursor)[Index(ChannelKind::kUser)] = {0xe, 7};
+  ASSERT_TRUE(registry.Add(link.get(), spec, clock_.Now()).ok());
+  registry.FinishReplay(link.get(), spec, {read, ReadResult{.head = {0xf, 0}}}, clock_.Now());
+  read.head.offset = 2;
+  read.events.push_back(event(2));
+  registry.Lose(channel, read, clock_.Now());
+  Names told;
+  for (LinkMessage& message : link->Take(100).messages) {
+    if (const auto* subscribed = std::get_if<SubscribedMessage>(&message)) {
+      told.push_back(subscribed->recovered ? "recovered" : "not recovered");
+    } else if (const auto* delivery = std::get_if<DeliveryMessage>(&message)) {
+      told.push_back(delivery->event->id);
+    }
+  }
+  EXPECT_EQ(told, (Names{"not recovered", "e1", "e2"}));
 }
 
 // Publishers, and readers that come and go, all at once: every ledger is contiguous.

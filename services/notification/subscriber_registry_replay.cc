@@ -82,15 +82,23 @@ void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, ab
   auto it = channels_.find(channel.Key());
   if (it == channels_.end()) return;
   const size_t kind = Index(channel.kind);
+  const Position start = StartOf(read);
   for (Subscriber* member : it->second->subscribers) {
     Subscriber& subscriber = *member;
+    const Position& accepted = subscriber.accepted[kind];
+    if (!subscriber.replaying && accepted.epoch == start.epoch && accepted.offset >= start.offset) {
+      // It came after the loss and was told by its own replay: it has some of these and misses
+      // none.
+      for (const EventPtr& event : read.events) Offer(subscriber, event, /*bounded=*/false);
+      continue;
+    }
     subscriber.lost = true;
     if (!subscriber.replaying) {
       // What waits for it of this channel comes again with the rest, if it is still there.
       const int64_t before = subscriber.backlog.held_bytes();
       subscriber.backlog.Drop(channel.kind);
       backlog_bytes_ += subscriber.backlog.held_bytes() - before;
-      subscriber.accepted[kind] = subscriber.sent[kind] = StartOf(read);
+      subscriber.accepted[kind] = subscriber.sent[kind] = start;
       CountFor(subscriber, [](Figures& f) { ++f.not_recovered_count; });
       subscriber.link->link->Push(SubscribedMessage{subscriber.id, FormatCursor(subscriber.sent),
                                                     /*recovered=*/false, subscriber.user,

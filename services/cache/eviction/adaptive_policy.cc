@@ -25,7 +25,7 @@ AdaptivePolicy::~AdaptivePolicy() = default;
 void AdaptivePolicy::Insert(Link* link) {
   ApplyTouches();
   credit_count_ = std::min(credit_count_ + kHitsPerMissCount, kMaxCreditCount);
-  passed_count_ = 0;
+  hits_since_miss_count_ = 0;
   if (votes_ != nullptr) {
     votes_->Insert(link, 0);
     queues_.CountRead(link->hash, votes_->count());

@@ -48,6 +48,8 @@ class AdaptivePolicy {
     touched_[touched_count_++] = link;
     if (touched_count_ == kMaxTouchedCount) ApplyTouches();
   }
+  // Fetches what Touch will write, some time before it.
+  void FetchAhead() const { __builtin_prefetch(&passed_count_, 1); }
   void Remove(Link* link);
   // `next` takes the place of `link`: an overwrite is no reason to lose one's standing.
   void Replace(Link* link, Link* next);
@@ -73,10 +75,9 @@ class AdaptivePolicy {
   static constexpr size_t kPassOverAfterManyCount = 64;
 
   bool PassedOver() {
-    ++passed_count_;
-    return passed_count_ %
-               (passed_count_ < kManyHitsCount ? kPassOverCount : kPassOverAfterManyCount) !=
-           0;
+    ++hits_since_miss_count_;
+    const bool many = hits_since_miss_count_ >= kManyHitsCount;
+    return ++passed_count_ % (many ? kPassOverAfterManyCount : kPassOverCount) != 0;
   }
 
   void ApplyTouches();
@@ -94,7 +95,8 @@ class AdaptivePolicy {
   int64_t sampled_bytes_ = 0;  // of the entries in the sample, once it is not all
   size_t rule_ = 0;
   size_t credit_count_ = 0;
-  size_t passed_count_ = 0;  // since the last miss
+  size_t passed_count_ = 0;
+  size_t hits_since_miss_count_ = 0;  // without those that are looked at in any case
   size_t touched_count_ = 0;
   std::array<Link*, kMaxTouchedCount> touched_;
 };

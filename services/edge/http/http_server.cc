@@ -131,7 +131,7 @@ void HttpServer::Impl::Refuse(tcp::socket socket, asio::strand<Executor> strand,
   {
     sync::MutexLock lock(mutex);
     ++refused.for_address_count;
-    if (farewells_count >= kMaxFarewells_count) return;
+    if (absl::IsAborted(why) || farewells_count >= kMaxFarewells_count) return;
     ++farewells_count;
     id = next_id++;
     connections.emplace(id, Entry{strand, control});

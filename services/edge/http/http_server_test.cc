@@ -346,6 +346,19 @@ TEST_F(HttpServerTest, AFloodOfRefusedConnectionsIsClosedWithoutAWord) {
   EXPECT_TRUE(absl::StartsWith(ReadAll(flood.front()), "HTTP/1.1 429 "));
 }
 
+TEST_F(HttpServerTest, WhoWasToldOftenEnoughIsToldNoMore) {
+  StartServer({},
+              {.max_address_connections_count = 1, .max_address_handshakes_per_minute_count = 2});
+  auto first = Connect();
+  for (int i = 0; i < 2; ++i) {
+    auto told = Connect();
+    EXPECT_TRUE(absl::StartsWith(ReadAll(told), "HTTP/1.1 429 "));
+  }
+  auto third = Connect();
+  EXPECT_EQ(ReadAll(third), "");
+  EXPECT_EQ(server_->refused_connections().for_address_count, 3u);
+}
+
 TEST_F(HttpServerTest, AWebSocketHandshakeGoesToItsOwnHandler) {
   StartServer();
   auto socket = Connect();

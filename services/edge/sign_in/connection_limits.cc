@@ -151,16 +151,16 @@ absl::StatusOr<ConnectionLimits::Place> ConnectionLimits::Arrive(std::string_vie
   Place place;
   if (options_.behind_proxies) return place;
   std::string key = AddressKey(peer_address);
-  const absl::Duration now = clock_.Monotonic();
   sync::MutexLock lock(mutex_);
   Address* const found = Find(key, /*add=*/true);
   if (found == nullptr) return TooManyAddresses();
   if (found->refused_count >= options_.max_address_handshakes_per_minute_count) {
-    return TooMany("TOO_MANY_HANDSHAKES",
-                   "this address goes on although it is refused; wait before the next try",
-                   found->minute_started + kMinute - now);
+    return absl::AbortedError("this address goes on although it is refused");
   }
-  if (absl::Status room = CheckConnections(*found); !room.ok()) return room;
+  if (absl::Status room = CheckConnections(*found); !room.ok()) {
+    ++found->refused_count;
+    return room;
+  }
   ++found->connections_count;
   place.limits_ = this;
   place.address_ = std::move(key);

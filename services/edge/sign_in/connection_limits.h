@@ -6,7 +6,7 @@
 // read, so that Enter counts the connections for events, WebSocket and SSE together.
 //
 // An address that was refused as often in a minute as it may try is not listened to until the
-// minute is over: a refusal at accept costs a tenth of one that answers a request.
+// minute is over: closing costs a tenth of an answer.
 //
 // Thread safety: all methods from any thread.
 // Errors: RESOURCE_EXHAUSTED with a retry delay and reason TOO_MANY_CONNECTIONS,
@@ -65,6 +65,7 @@ class ConnectionLimits {
   };
 
   // At accept: takes a place for a connection from `peer_address`, to be kept while it is open.
+  // ABORTED: it was told often enough, and is to be closed without a word.
   absl::StatusOr<Place> Arrive(std::string_view peer_address);
   // Counts a try of what is to become a connection for events, and takes a place for it.
   absl::StatusOr<Place> Enter(std::string_view address);

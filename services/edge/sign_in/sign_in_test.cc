@@ -101,8 +101,22 @@ TEST_F(SignInTest, AnAddressThatGoesOnThoughRefusedIsNotListenedTo) {
     EXPECT_TRUE(limits.Arrive("10.0.0.1").ok()) << i;
     EXPECT_FALSE(limits.Enter("10.0.0.1").ok());
   }
-  EXPECT_EQ(status::Reason(limits.Arrive("10.0.0.1").status()), "TOO_MANY_HANDSHAKES");
+  EXPECT_TRUE(absl::IsAborted(limits.Arrive("10.0.0.1").status()));
   EXPECT_TRUE(limits.Arrive("10.0.0.2").ok());
+  clock_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(limits.Arrive("10.0.0.1").ok());
+}
+
+TEST_F(SignInTest, ConnectionsThatGoOnThoughRefusedAreNotAnsweredAnyMore) {
+  ConnectionLimits limits(Small(), clock_);
+  std::vector<ConnectionLimits::Place> places;
+  for (int i = 0; i < 3; ++i) places.push_back(*limits.Arrive("10.0.0.1"));
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(status::Reason(limits.Arrive("10.0.0.1").status()), "TOO_MANY_CONNECTIONS");
+  }
+  EXPECT_TRUE(absl::IsAborted(limits.Arrive("10.0.0.1").status()));
+  places.clear();
+  EXPECT_TRUE(absl::IsAborted(limits.Arrive("10.0.0.1").status())) << "until the minute is over";
   clock_.Advance(absl::Minutes(1));
   EXPECT_TRUE(limits.Arrive("10.0.0.1").ok());
 }
