@@ -110,6 +110,20 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertEqual([(c["reference_name"], c["reference"]) for c in out["comparisons"]],
                          [("greedy by ratio at 1 GB", 80)])
 
+    def test_db_pool(self):
+        out = self.bench("db-pool", "--seconds", "0.6")
+        names = ["pgbouncer-1ms", "pgbouncer-tiny", "pgbouncer-pool", "connection-per-request"]
+        self.assertEqual([c["reference_name"] for c in out["comparisons"]], names)
+        self.assertEqual(set(out["figures"]["ratio_of_each_pair"]), set(names))
+        for name in names:
+            for side in ("ours", "reference"):
+                run = out["figures"]["raw_runs"][0][name][side]
+                self.assertGreater(run["p99_ms"], run["p50_ms"])
+                self.assertTrue(0 < run["jain"] <= 1)
+                self.assertGreater(run["cpu_us"]["postgres"], 0)
+        for name in names[:3]:
+            self.assertTrue(0 < out["figures"]["busy_percent"][name] <= 101, out["figures"])
+
     def test_cache_l1(self):
         out = self.bench("cache-l1", "--seconds", "0.3", "--tasks", "20000")
         self.assertGreater(out["figures"]["raw_runs"][0]["ours"]["hit_percent"], 99)
