@@ -21,6 +21,7 @@ def store() -> str:
 class BenchSmokeTest(unittest.TestCase):
     def bench(self, name: str, *options: str) -> dict:
         with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)  # PostgreSQL runs as a user of its own
             done = subprocess.run(
                 [ROOT / "tools/bench", name, "--json", "--runs", "1", "--store", store(), *options],
                 capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL,
