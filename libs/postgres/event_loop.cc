@@ -26,9 +26,10 @@ EventLoop::~EventLoop() {
   close(epoll_);
 }
 
-void EventLoop::Start(std::function<void(TimePoint)> tick, std::function<bool()> is_busy) {
+void EventLoop::Start(std::function<void(TimePoint)> tick,
+                      std::function<RoundEnd(TimePoint, bool)> end_round) {
   tick_ = std::move(tick);
-  is_busy_ = std::move(is_busy);
+  end_round_ = std::move(end_round);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -107,8 +108,11 @@ void EventLoop::Run() {
   thread_id_.store(std::this_thread::get_id());
   std::array<epoll_event, 64> events;
   TimePoint next_tick = Now() + kTick;
+  RoundEnd end;
   while (!stopping_.load()) {
-    const int count = epoll_wait(epoll_, events.data(), events.size(), kTick.count());
+    const auto longest = end.soon ? kSoon : kTick;
+    const int count =
+        epoll_wait(epoll_, events.data(), events.size(), static_cast<int>(longest.count()));
     for (int i = 0; i < count; ++i) {
       if (events[i].data.u64 == 0) {
         uint64_t wakes = 0;
@@ -120,16 +124,18 @@ void EventLoop::Run() {
     }
     // After the sockets, so that those who wait already are served before those who come.
     if (has_posted_.load()) RunPosted();
-    busy_.store(is_busy_());
-    if (!busy_.load() && has_posted_.load()) Wake();
     const TimePoint now = Now();
     if (now >= next_tick) {
       tick_(now);
       next_tick = now + kTick;
     }
+    end = end_round_(now, count <= 0);
+    busy_.store(end.busy);
+    if (!end.busy && has_posted_.load()) Wake();
   }
   while (RunPosted(/*last=*/true)) {
   }
+  end_round_(Now(), /*idle=*/true);
 }
 
 }  // namespace slipstream::postgres

@@ -43,8 +43,15 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // `tick` runs at least every kTick. `is_busy` is asked at the end of each round; see PostQuietly.
-  void Start(std::function<void(TimePoint now)> tick, std::function<bool()> is_busy);
+  struct RoundEnd {
+    bool busy = false;  // see PostQuietly
+    bool soon = false;  // the next round is to end within kSoon, whatever happens
+  };
+
+  // `tick` runs at least every kTick. `end_round` is called at the end of each round, in which all
+  // sockets that were ready had their turn, and at the end of the loop. `idle`: none was.
+  void Start(std::function<void(TimePoint now)> tick,
+             std::function<RoundEnd(TimePoint now, bool idle)> end_round);
   void Stop();
   // Runs on the loop's thread, in order. False once the loop has ended: it never runs.
   bool Post(std::function<void()> work);
@@ -61,6 +68,7 @@ class EventLoop {
   void Unwatch(int fd, Watched* watched);
 
   static constexpr std::chrono::milliseconds kTick{10};
+  static constexpr std::chrono::milliseconds kSoon{1};
 
  private:
   void Run();
@@ -71,7 +79,7 @@ class EventLoop {
 
   const clock::Clock& clock_;
   std::function<void(TimePoint)> tick_;
-  std::function<bool()> is_busy_;
+  std::function<RoundEnd(TimePoint, bool)> end_round_;
   // By number, not by address: libpq closes a broken socket itself, and for as long as a forked
   // child holds it too, epoll goes on to report it.
   absl::flat_hash_map<uint64_t, Watched*> watched_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/this_coro.hpp>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -173,7 +174,11 @@ void Pool::Start() {
   if (impl_->started.exchange(true)) return;
   impl_->router.Start();
   impl_->loop.Start([this](EventLoop::TimePoint now) { impl_->router.Tick(now); },
-                    [this] { return impl_->router.primary().exhausted(); });
+                    [this](EventLoop::TimePoint now, bool idle) {
+                      const bool exhausted = impl_->router.primary().exhausted();
+                      const bool holds = impl_->requests.ended.Tell(now, exhausted && !idle);
+                      return EventLoop::RoundEnd{.busy = exhausted, .soon = holds};
+                    });
   impl_->loop.Post([this] { impl_->router.Tick(impl_->loop.Now()); });
 }
 
@@ -188,8 +193,9 @@ const PoolOptions& Pool::options() const { return impl_->options; }
 
 Async<absl::StatusOr<Result>> Pool::Run(Statement statement, Caller caller, Route route) {
   const auto deadline = After(impl_->loop, caller.timeout);
-  auto request = std::make_shared<Request>(impl_->requests, std::move(statement), std::move(caller),
-                                           route, deadline);
+  auto request =
+      std::make_shared<Request>(impl_->requests, co_await boost::asio::this_coro::executor,
+                                std::move(statement), std::move(caller), route, deadline);
   co_await async::Suspend<bool>([&](async::Resume<bool> resume) {
     request->resume = std::move(resume);
     // For the primary; a replica may have a connection free while the primary has none.

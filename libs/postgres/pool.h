@@ -97,7 +97,11 @@ enum class CircuitState { kClosed, kOpen, kHalfOpen };
 
 struct ReplicaFigures {
   std::string name;  // host:port
+  // Its application_name in the primary's pg_stat_replication. Empty: not known, such as without
+  // pg_monitor.
+  std::string streams_as;
   bool in_use = false;
+  // Since it was last heard of, as if it had replayed nothing since.
   int64_t lag_bytes = 0;
   absl::Duration lag;
   std::string why_left;  // empty while in use

@@ -1,4 +1,5 @@
 // The pool's parts that need no server: queue, breaker, lag, URLs, log positions.
+#include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
 
@@ -6,6 +7,7 @@
 #include "libs/postgres/circuit_breaker.h"
 #include "libs/postgres/conn_info.h"
 #include "libs/postgres/connection.h"
+#include "libs/postgres/ended_requests.h"
 #include "libs/postgres/replica_lag.h"
 #include "libs/postgres/type_names.h"
 #include "libs/postgres/wait_queue.h"
@@ -56,6 +58,74 @@ TEST(WaitQueueTest, FirstInFirstOutAlsoAfterSomeHaveGone) {
   EXPECT_EQ(NumberOf(queue.Pop()), 4);
   EXPECT_EQ(NumberOf(queue.Pop()), 6);
   EXPECT_TRUE(queue.empty());
+}
+
+class EndedRequestsTest : public testing::Test {
+ protected:
+  void Add() {
+    ended_.Add(executor_, async::Resume<bool>::From([this](bool) { ++told_count_; }, executor_));
+  }
+  // How many callers heard of it, and of how many posts that took.
+  int ToldBy(TimePoint now, bool may_hold) {
+    told_count_ = 0;
+    holds_ = ended_.Tell(now, may_hold);
+    posts_count_ = static_cast<int>(context_.poll());
+    context_.restart();
+    return told_count_;
+  }
+
+  boost::asio::io_context context_;
+  const Executor executor_ = context_.get_executor();
+  EndedRequests ended_;
+  int told_count_ = 0, posts_count_ = 0;
+  bool holds_ = false;
+};
+
+TEST_F(EndedRequestsTest, WhileNobodyWaitsEachIsToldAtOnce) {
+  EXPECT_EQ(ToldBy(At(0), false), 0);
+  Add();
+  EXPECT_EQ(ToldBy(At(0), false), 1);
+  EXPECT_FALSE(holds_);
+  Add();
+  Add();
+  EXPECT_EQ(ToldBy(At(0), false), 2);
+  EXPECT_EQ(posts_count_, 1);
+  EXPECT_EQ(ToldBy(At(0), false), 0);
+}
+
+TEST_F(EndedRequestsTest, OthersThatWaitHoldThemBackForAMomentOnly) {
+  const auto us = [](int count) { return At(0) + std::chrono::microseconds(count); };
+  Add();
+  EXPECT_EQ(ToldBy(us(0), true), 0);
+  EXPECT_TRUE(holds_);
+  Add();
+  EXPECT_EQ(ToldBy(us(499), true), 0);
+  EXPECT_EQ(ToldBy(us(500), true), 2);
+  EXPECT_EQ(posts_count_, 1);
+  EXPECT_FALSE(holds_);
+  // The time counts from the first that is held now.
+  Add();
+  EXPECT_EQ(ToldBy(us(600), true), 0);
+  EXPECT_EQ(ToldBy(us(1099), true), 0);
+  EXPECT_EQ(ToldBy(us(1100), true), 1);
+  for (size_t i = 0; i < EndedRequests::kMaxCount - 1; ++i) Add();
+  EXPECT_EQ(ToldBy(us(1200), true), 0);
+  Add();
+  EXPECT_EQ(ToldBy(us(1200), true), static_cast<int>(EndedRequests::kMaxCount));
+  EXPECT_EQ(posts_count_, 1);
+}
+
+TEST_F(EndedRequestsTest, EachIsToldOnItsOwnExecutor) {
+  boost::asio::io_context other;
+  const Executor there = other.get_executor();
+  int told_there_count = 0;
+  Add();
+  ended_.Add(there, async::Resume<bool>::From([&](bool) { ++told_there_count; }, there));
+  Add();
+  EXPECT_EQ(ToldBy(At(0), false), 2);
+  EXPECT_EQ(told_there_count, 0);
+  other.poll();
+  EXPECT_EQ(told_there_count, 1);
 }
 
 TEST(CircuitBreakerTest, OpensAfterFailuresInARowAndTriesOnce) {

@@ -132,6 +132,26 @@ TEST_F(PoolTest, ConnectionsAreReplacedAfterTheirQueriesNotAllAtOnce) {
   EXPECT_EQ(figures.broken_count, 0);
 }
 
+// Each after a number of its own, so that those that were opened together do not go together.
+TEST_F(PoolTest, HowManyQueriesAConnectionServesIsJittered) {
+  PoolOptions options = Options(1);
+  options.max_connection_queries_count = 100;
+  auto pool = Make(options);
+  std::vector<int> served;  // by each connection
+  std::string last;
+  while (served.size() < 8) {
+    const std::string pid = First(Ask(*pool, "SELECT pg_backend_pid()").get());
+    if (pid != last) served.push_back(0);
+    last = pid;
+    ++served.back();
+  }
+  served.pop_back();  // goes on
+  const auto [fewest, most] = std::minmax_element(served.begin(), served.end());
+  EXPECT_GE(*fewest, 90);
+  EXPECT_LE(*most, 110);
+  EXPECT_NE(*fewest, *most);
+}
+
 TEST_F(PoolTest, IdleConnectionsBeyondTheFewestAreClosed) {
   PoolOptions options = Options(6);
   options.min_connections_count = 2;

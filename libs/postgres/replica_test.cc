@@ -131,6 +131,21 @@ TEST_F(ReplicaTest, OneThatIsSilentIsLeftWithWhatRanThere) {
   EXPECT_TRUE(Eventually([&] { return AtReplica(); }));
 }
 
+// It says nothing of its lag, and yet its lag is known.
+TEST_F(ReplicaTest, TheLagOfOneThatIsSilentGrows) {
+  const std::string name = "replica_" + std::to_string(replica_->port());
+  EXPECT_TRUE(Eventually([&] { return pool_->figures().replicas[0].streams_as == name; }))
+      << pool_->figures().replicas[0].streams_as;
+  replica_->Pause();
+  ASSERT_TRUE(Ask(*pool_, Write("INSERT INTO t VALUES (1)")).get().ok());
+  EXPECT_TRUE(Eventually([&] {
+    const ReplicaFigures figures = pool_->figures().replicas[0];
+    return !figures.in_use && figures.lag_bytes > 0 && figures.lag > absl::Milliseconds(800);
+  }));
+  replica_->Resume();
+  EXPECT_TRUE(Eventually([&] { return pool_->figures().replicas[0].lag_bytes == 0; }));
+}
+
 TEST_F(ReplicaTest, OneThatWasPromotedIsNoReplica) {
   ASSERT_TRUE(replica_->Promote().ok());
   EXPECT_TRUE(Eventually([&] { return !InUse(); }, kLeftWithin));

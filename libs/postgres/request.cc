@@ -40,11 +40,12 @@ void Request::OnRefused(absl::Status status) {
 
 void Request::OnResult(Link& link, absl::StatusOr<Result> result) {
   const bool answered = link.answered();
+  if (result.ok()) result->on_replica_ = pool_ != &context_.router.primary();
+  // Before all else, so that the connection is busy again with the next one's statement.
+  pool_->Release(link);
   Observe(result.status(), !result.ok()                  ? 0
                            : result->changed_count() > 0 ? result->changed_count()
                                                          : result->rows_count());
-  if (result.ok()) result->on_replica_ = pool_ != &context_.router.primary();
-  pool_->Release(link);
   if (!result.ok() && TryAgain(result.status(), answered)) return;
   End(std::move(result));
 }
@@ -89,7 +90,7 @@ void Request::Observe(const absl::Status& status, int64_t rows_count) {
 
 void Request::End(absl::StatusOr<Result> result) {
   outcome = std::move(result);
-  resume(true);
+  context_.ended.Add(executor_, std::move(resume));
 }
 
 }  // namespace slipstream::postgres

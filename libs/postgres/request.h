@@ -7,9 +7,11 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "libs/async/suspend.h"
+#include "libs/postgres/ended_requests.h"
 #include "libs/postgres/link.h"
 #include "libs/postgres/router.h"
 #include "libs/postgres/wait_queue.h"
@@ -23,15 +25,18 @@ struct RequestContext {
   const PoolOptions& options;
   std::atomic<int64_t> statements_count{0};
   std::atomic<int64_t> replica_statements_count{0};
+  EndedRequests ended{};
 };
 
 class Request final : public Waiter,
                       public Link::User,
                       public std::enable_shared_from_this<Request> {
  public:
-  Request(RequestContext& context, Statement statement, Caller caller, Route route,
-          TimePoint deadline)
+  // `executor` is that of the coroutine which waits.
+  Request(RequestContext& context, Executor executor, Statement statement, Caller caller,
+          Route route, TimePoint deadline)
       : context_(context),
+        executor_(std::move(executor)),
         statement_(std::move(statement)),
         caller_(std::move(caller)),
         route_(route),
@@ -39,8 +44,11 @@ class Request final : public Waiter,
 
   // On the loop.
   void Begin();
-  // It cannot begin: the pool has ended.
-  void Refuse(absl::Status status) { End(std::move(status)); }
+  // It cannot begin: the pool has ended. On the caller's thread.
+  void Refuse(absl::Status status) {
+    outcome = std::move(status);
+    resume(true);
+  }
 
   async::Resume<bool> resume;  // set before Begin
   absl::StatusOr<Result> outcome = absl::UnknownError("not run");
@@ -60,6 +68,7 @@ class Request final : public Waiter,
   void End(absl::StatusOr<Result> outcome);
 
   RequestContext& context_;
+  const Executor executor_;
   const Statement statement_;
   const Caller caller_;
   const Route route_;

@@ -127,6 +127,17 @@ void Router::OnPrimary(const absl::StatusOr<ServerState>& state) {
     return;
   }
   lag_.OnPrimary(loop_.Now(), state->position);
+  // Of those that do not answer nobody else says how far behind they are.
+  for (size_t i = 0; i < replicas_.size(); ++i) {
+    if (replicas_[i]->in_use || replicas_[i]->position == WalPosition{}) continue;
+    NoteLag(i, lag_.Of(replicas_[i]->position, loop_.Now()));
+  }
+}
+
+void Router::NoteLag(size_t index, const ReplicaLag::Lag& lag) {
+  sync::MutexLock lock(mutex_);
+  figures_[index].lag_bytes = lag.bytes;
+  figures_[index].lag = absl::FromChrono(lag.time);
 }
 
 void Router::OnReplica(size_t index, const absl::StatusOr<ServerState>& state) {
@@ -138,10 +149,10 @@ void Router::OnReplica(size_t index, const absl::StatusOr<ServerState>& state) {
   replica.position = state->position;
   const ReplicaLag::Lag lag = lag_.Of(state->position, loop_.Now());
   const absl::Duration behind = absl::FromChrono(lag.time);
+  NoteLag(index, lag);
   {
     sync::MutexLock lock(mutex_);
-    figures_[index].lag_bytes = lag.bytes;
-    figures_[index].lag = behind;
+    figures_[index].streams_as = state->streams_as;
   }
   if (behind > options_.max_replica_lag) {
     return LeaveReplica(

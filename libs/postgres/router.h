@@ -55,6 +55,7 @@ class Router {
 
   void OnPrimary(const absl::StatusOr<ServerState>& state);
   void OnReplica(size_t index, const absl::StatusOr<ServerState>& state);
+  void NoteLag(size_t index, const ReplicaLag::Lag& lag);
   void LeaveReplica(size_t index, const std::string& why, bool cut);
   bool PrimaryQualifies(const ServerState& state) const;
 

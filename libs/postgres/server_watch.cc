@@ -12,9 +12,13 @@ namespace slipstream::postgres {
 
 namespace {
 
+// The last column is what a receiver of the log signs in as; reading its conninfo takes pg_monitor.
 constexpr char kSql[] =
     "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-    "ELSE pg_current_wal_lsn() END, current_setting('default_transaction_read_only')";
+    "ELSE pg_current_wal_lsn() END, current_setting('default_transaction_read_only'), "
+    "(SELECT coalesce(substring(' ' || conninfo FROM ' application_name=([^ ]*)'), "
+    "nullif(current_setting('cluster_name'), ''), 'walreceiver') FROM pg_stat_wal_receiver "
+    "WHERE conninfo IS NOT NULL)";
 
 }  // namespace
 
@@ -91,6 +95,7 @@ void ServerWatch::OnAnswer(absl::StatusOr<Result> result, TimePoint asked_at) {
   state.in_recovery = result->Value(0, 0) == "t";
   state.position = ParseWalPosition(result->Value(0, 1).value_or("")).value_or(WalPosition{});
   state.read_only = state.in_recovery || result->Value(0, 2) == "on";
+  state.streams_as = result->Value(0, 3).value_or("");
   state.asked_at = asked_at;
   on_state_(state);
 }

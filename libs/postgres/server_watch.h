@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "libs/postgres/connector.h"
@@ -19,6 +20,8 @@ struct ServerState {
   bool in_recovery = false;
   bool read_only = false;  // default_transaction_read_only, or in recovery
   WalPosition position;    // written, or replayed when in recovery
+  // Of a replica: its application_name in its primary's pg_stat_replication. Empty: not known.
+  std::string streams_as;
   EventLoop::TimePoint asked_at{};
 };
 

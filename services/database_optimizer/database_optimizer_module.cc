@@ -124,18 +124,10 @@ class DatabaseOptimizerModule final : public service::Module {
   static bool Configured(const service::Context& context) {
     return !context.config.database_optimizer().postgres_url().empty();
   }
-  // The replicas of replica_urls stand besides those that stream from the primary, since nothing
-  // tells which of these is which of those.
   void AddPool(v1::GetStatsResponse* out) const {
     const postgres::PoolFigures figures = pool_->figures();
     FillPoolStats(pool_->options(), figures, out->mutable_pool());
-    for (const postgres::ReplicaFigures& replica : figures.replicas) {
-      auto* added = out->add_replicas();
-      added->set_name(replica.name);
-      added->set_lag_bytes(replica.lag_bytes);
-      added->set_lag_ms(absl::ToInt64Milliseconds(replica.lag));
-      added->set_in_use(replica.in_use);
-    }
+    AddPoolReplicas(figures.replicas, out);
   }
 
   const logging::Logger logger_;

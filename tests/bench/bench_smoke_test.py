@@ -21,6 +21,7 @@ def store() -> str:
 class BenchSmokeTest(unittest.TestCase):
     def bench(self, name: str, *options: str) -> dict:
         with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o755)  # PostgreSQL runs as a user of its own
             done = subprocess.run(
                 [ROOT / "tools/bench", name, "--json", "--runs", "1", "--store", store(), *options],
                 capture_output=True, text=True, timeout=TIMEOUT_S, stdin=subprocess.DEVNULL,
@@ -130,6 +131,21 @@ class BenchSmokeTest(unittest.TestCase):
         self.assertTrue(out["figures"]["proved"])
         self.assertEqual([(c["reference_name"], c["reference"]) for c in out["comparisons"]],
                          [("greedy by ratio at 1 GB", 80)])
+
+    def test_db_pool(self):
+        out = self.bench("db-pool", "--seconds", "0.6")
+        names = ["pgbouncer-1ms", "pgbouncer-tiny", "pgbouncer-pool", "connection-per-request"]
+        self.assertEqual([c["reference_name"] for c in out["comparisons"]], names)
+        self.assertEqual(set(out["figures"]["ratio_of_each_pair"]), set(names))
+        for name in names:
+            for side in ("ours", "reference"):
+                run = out["figures"]["raw_runs"][0][name][side]
+                self.assertGreater(run["p99_ms"], run["p50_ms"])
+                self.assertTrue(0 < run["jain"] <= 1)
+                self.assertGreater(run["cpu_us"]["postgres"], 0)
+        for name in names[:3]:
+            # Read over 0.2 s here, between two scrapes: not to be held against 100.
+            self.assertGreater(out["figures"]["busy_percent"][name], 0)
 
     def test_cache_l1(self):
         out = self.bench("cache-l1", "--seconds", "0.3", "--tasks", "20000")

@@ -208,7 +208,7 @@ class DatabaseWatchTest(unittest.TestCase):
         counted = json.loads(slipctl("cleanup", "--dry-run"))
         self.assertTrue(counted["dry_run"])
         self.assertEqual(counted["cleaned"].keys(), {"results", "artifacts", "dead-letters"})
-        self.assertIn("deliveries", counted["not_cleaned"])
+        self.assertIn("no webhooks yet", counted["not_cleaned"]["deliveries"])
         alice = SUITE.client("alice")
         task = alice.submit("llm_generate_rfc", {"prompt": "We need a queue. It must be fair."})
         until(lambda: alice.get(f"/api/v1/async-tasks/{task['task_id']}"),

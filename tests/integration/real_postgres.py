@@ -48,7 +48,7 @@ class Postgres:
                                  "--encoding=UTF8"]), check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.PIPE, cwd="/tmp", timeout=120)
         self.start()
-        self.sql("CREATE EXTENSION pg_stat_statements")
+        self.sql("CREATE EXTENSION pg_stat_statements; CREATE EXTENSION hypopg")
 
     @property
     def url(self) -> str:

@@ -146,6 +146,19 @@ TEST_F(QueryCacheTest, InvalidateTablesDropsWithAndWithoutSchema) {
   EXPECT_EQ(status::Reason(Invalidate("a.b.c")), "INVALID_FIELD");
 }
 
+TEST_F(QueryCacheTest, NothingInANameBecomesSql) {
+  EXPECT_EQ(Answer("SELECT count(*) FROM items"), "1");
+  EXPECT_EQ(status::Reason(Invalidate("public.items.x")), "INVALID_FIELD");
+  for (const char* name : {"items'; DROP TABLE items; --", "\"items'; DROP TABLE items; --\"",
+                           "\"it\"\"ems\".\"'||(SELECT 1)||'\"", "items\\'", "%", "*", "item_"}) {
+    const absl::Status told = Invalidate(name);
+    EXPECT_TRUE(told.ok() || status::Reason(told) == "INVALID_FIELD") << name << ": " << told;
+  }
+  EXPECT_EQ(*postgres_->Sql("SELECT count(*) FROM items"), "1");
+  // No pattern either: what is not named stays.
+  EXPECT_EQ(Answer("SELECT count(*) FROM items"), "1 cached");
+}
+
 TEST_F(QueryCacheTest, ViewsPartsAndKeysAreSeenThrough) {
   struct Case {
     const char* statement;

@@ -1,6 +1,7 @@
 // Query on a real PostgreSQL: what is answered, and what is refused with which reason.
 #include "services/database_optimizer/query/query_engine.h"
 
+#include <chrono>
 #include <future>
 #include <memory>
 
@@ -233,6 +234,41 @@ TEST_F(QueryEngineTest, FieldsBeyondTheirBoundsAreRefused) {
   EXPECT_EQ(ReasonOf(request), "STATEMENT_INVALID");
   request.add_parameters()->set_string_value("one too many");
   EXPECT_EQ(ReasonOf(request), "STATEMENT_INVALID");
+}
+
+// What a parameter says stays a value, in a pattern too.
+TEST_F(QueryEngineTest, NothingInAParameterBecomesSql) {
+  v1::QueryRequest request = Asking("SELECT count(*) FROM items WHERE name LIKE $1 OR name ~ $2");
+  request.add_parameters()->set_string_value("%' OR true; DROP TABLE items; --");
+  request.add_parameters()->set_string_value("^'; DELETE FROM items; --$");
+  auto answer = Query(request);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->rows(0).values(0).number_value(), 0);
+  request.mutable_parameters(0)->set_string_value("two\\'%");
+  EXPECT_EQ(Query(request)->rows(0).values(0).number_value(), 1);
+  request.mutable_parameters(1)->set_string_value("(");  // no regular expression
+  EXPECT_EQ(ReasonOf(request), "STATEMENT_INVALID");
+  EXPECT_EQ(*server_->Sql("SELECT count(*) FROM items"), "3");
+}
+
+TEST_F(QueryEngineTest, AnOutageIsSaidInTimeAndIsOverByItself) {
+  ASSERT_TRUE(Query(Asking("SELECT 1")).ok());
+  server_->Kill();
+  const auto begun = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10; ++i) {
+    const std::string reason = ReasonOf("SELECT 1");
+    EXPECT_TRUE(reason == "POSTGRES_UNREACHABLE" || reason == "POSTGRES_CIRCUIT_OPEN") << reason;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  const absl::Status restarted = server_->Restart();
+  ASSERT_TRUE(restarted.ok()) << restarted;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+  absl::StatusOr<v1::QueryResponse> answer = Query(Asking("SELECT 1"));
+  while (!answer.ok() && std::chrono::steady_clock::now() < deadline) {
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kUnavailable) << answer.status();
+    answer = Query(Asking("SELECT 1"));
+  }
+  EXPECT_TRUE(answer.ok()) << answer.status();
 }
 
 TEST_F(QueryEngineTest, RowsAreBounded) {
