@@ -208,6 +208,10 @@ void ChannelFollower::Apply(Feed& feed, const Position& after, const HistoryView
                                                 : view.progress_numbers[i] <= feed.progress_number;
     if (!known) events.push_back(event);
   }
+  if (read.head.epoch != feed.seen.epoch) {
+    sync::MutexLock lock(listener_mutex_);
+    if (listener_ != nullptr) listener_->OnContinued(feed.channel, read);
+  }
   if (read.head.epoch != feed.seen.epoch || read.head.offset > seen_offset) feed.seen = read.head;
   feed.progress_number = std::max(feed.progress_number, view.last_progress_number);
   Tell(events);

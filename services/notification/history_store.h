@@ -19,6 +19,7 @@
 #ifndef SERVICES_NOTIFICATION_HISTORY_STORE_H_
 #define SERVICES_NOTIFICATION_HISTORY_STORE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -79,6 +80,15 @@ struct ReadResult {
     }
     return false;
   }
+  // The place in head's epoch of one in an earlier epoch: what lay behind the last that this epoch
+  // took over is gone. Any other position is answered as it is.
+  Position Translate(const Position& position) const {
+    for (const Position& last : earlier) {
+      if (last.epoch != position.epoch) continue;
+      return {head.epoch, std::min(position.offset, last.offset)};
+    }
+    return position;
+  }
 };
 
 struct AcknowledgeRequest {
@@ -102,6 +112,9 @@ class HistoryListener {
   virtual ~HistoryListener() = default;
   // New events of one channel, in its order, each once.
   virtual void OnEvents(const std::vector<EventPtr>& events) = 0;
+  // The channel goes on under another epoch, with nothing lost that this process has seen. Comes
+  // before the first event of that epoch.
+  virtual void OnContinued(const Channel& channel, const ReadResult& read) = 0;
   // Something that this process has not seen is gone from the channel: `read` is what there is.
   virtual void OnLost(const Channel& channel, const ReadResult& read) = 0;
 };

@@ -61,6 +61,11 @@ void NotificationEngine::OnEvents(const std::vector<EventPtr>& events) {
   for (const EventPtr& event : events) registry_.FanOut(event, deps_.clock.Now());
 }
 
+void NotificationEngine::OnContinued(const Channel& channel, const ReadResult& read) {
+  sync::MutexLock lock(mutex_);
+  registry_.Continue(channel, read);
+}
+
 void NotificationEngine::OnLost(const Channel& channel, const ReadResult& read) {
   sync::MutexLock lock(mutex_);
   registry_.Lose(channel, read, deps_.clock.Now());

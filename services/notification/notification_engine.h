@@ -108,6 +108,7 @@ class NotificationEngine final : private HistoryListener {
   UserPresence PresenceHere(const std::string& user);
   void OnPublished(const Appended& appended);
   void OnEvents(const std::vector<EventPtr>& events) override;
+  void OnContinued(const Channel& channel, const ReadResult& read) override;
   void OnLost(const Channel& channel, const ReadResult& read) override;
   void EndLink(const std::shared_ptr<Link>& link) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

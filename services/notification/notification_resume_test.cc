@@ -143,6 +143,61 @@ TEST_F(NotificationResumeTest, WhoCameAfterALossIsNotToldAndGivenAllOnceMore) {
   EXPECT_EQ(told, (Names{"not recovered", "e1", "e2"}));
 }
 
+// A node that learns of another epoch of the same history after one of its readers has.
+class ContinuedHistoryTest : public NotificationResumeTest {
+ protected:
+  ContinuedHistoryTest() { registry_.AddLink(link_); }
+
+  EventPtr At(uint64_t epoch, uint64_t offset) {
+    Event out = MakeAppend(clock_, "e" + std::to_string(offset), "user:alice").event;
+    out.position = {epoch, offset};
+    return std::make_shared<const Event>(std::move(out));
+  }
+  void Add() { ASSERT_TRUE(registry_.Add(link_.get(), spec_, clock_.Now()).ok()); }
+  void FinishReplay() {
+    ReadResult read;
+    read.head = {0xe, 2};
+    read.events = {At(0xe, 1), At(0xe, 2)};
+    registry_.FinishReplay(link_.get(), spec_, {read, ReadResult{.head = {0xa, 0}}}, clock_.Now());
+  }
+  void Continue() {
+    ReadResult read;
+    read.head = {0xf, 3};
+    read.earlier = {{0xe, 2}};
+    registry_.Continue({ChannelKind::kUser, "alice"}, read);
+    for (const uint64_t offset : {2, 3}) registry_.FanOut(At(0xf, offset), clock_.Now());
+  }
+  Names Delivered() {
+    Names ids;
+    for (LinkMessage& message : link_->Take(100).messages) {
+      if (const auto* delivery = std::get_if<DeliveryMessage>(&message)) {
+        ids.push_back(delivery->event->id);
+      }
+    }
+    return ids;
+  }
+
+  SubscriberRegistry registry_{{}};
+  std::shared_ptr<Link> link_ = std::make_shared<Link>(LinkOptions{.single = true});
+  SubscriberSpec spec_{.id = 1, .user = "alice", .credit_count = kManyCredits};
+};
+
+TEST_F(ContinuedHistoryTest, WhatItsReaderHasByTheEarlierEpochIsNotSentAgain) {
+  Add();
+  FinishReplay();
+  Continue();
+  EXPECT_EQ(Delivered(), (Names{"e1", "e2", "e3"}));
+  EXPECT_EQ(ParseCursor(registry_.CursorOf(link_.get(), 1))->at(Index(ChannelKind::kUser)),
+            (Position{0xf, 3}));
+}
+
+TEST_F(ContinuedHistoryTest, NorToAReaderWhoseReplayWasReadBefore) {
+  Add();
+  Continue();
+  FinishReplay();
+  EXPECT_EQ(Delivered(), (Names{"e1", "e2", "e3"}));
+}
+
 // Publishers, and readers that come and go, all at once: every ledger is contiguous.
 TEST_F(NotificationResumeTest, ConcurrentPublishersAndResumingReadersKeepContiguousLedgers) {
   EngineOptions options;

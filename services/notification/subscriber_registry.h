@@ -92,6 +92,9 @@ class SubscriberRegistry {
   // Of an event published at this node, for the figures.
   void CountPublished(const Event& event);
   void FanOut(const EventPtr& event, absl::Time now);
+  // The channel goes on under another epoch: its members' places are in that from now on, so that
+  // an event which has one in both is not sent twice.
+  void Continue(const Channel& channel, const ReadResult& read);
   // Events of the channel are gone that no member has seen. Each is told, like one whose resume
   // did not find all, and given what there is.
   void Lose(const Channel& channel, const ReadResult& read, absl::Time now);
@@ -114,6 +117,7 @@ class SubscriberRegistry {
     Channel channel;
     std::string key;
     std::vector<Subscriber*> subscribers;
+    ReadResult continued;  // without events: today's epoch, once there was an earlier one
   };
 
   LinkState* FindLink(const Link* link) const;
@@ -123,6 +127,8 @@ class SubscriberRegistry {
   void Erase(Subscriber& subscriber, absl::Time now);
   void CloseNow(Subscriber& subscriber, CloseReason reason, std::string message, absl::Time now);
 
+  // Into the epoch under which the channel goes on.
+  void MoveOn(Subscriber& subscriber, size_t kind);
   void Offer(Subscriber& subscriber, const EventPtr& event, bool bounded);
   void Send(Subscriber& subscriber, const EventPtr& event);
   void Hold(Subscriber& subscriber, const EventPtr& event, bool bounded);

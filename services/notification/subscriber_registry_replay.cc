@@ -69,12 +69,32 @@ void SubscriberRegistry::FinishReplay(const Link* link, const SubscriberSpec& sp
     Offer(subscriber, event, /*bounded=*/false);
   }
   subscriber.replayed_progress = std::move(replayed_progress);
+  // The channel may have gone on under another epoch since it was read.
+  for (size_t kind = 0; kind < kChannelKindCount; ++kind) {
+    if (subscriber.channels[kind] != nullptr) MoveOn(subscriber, kind);
+  }
   for (const EventPtr& event : live) {
     // It may name the same place by an earlier epoch.
     if (read_of[Index(event->channel.kind)]->Covers(event->position)) continue;
     Offer(subscriber, event, /*bounded=*/true);
   }
   CloseSlowReaders(now);
+}
+
+void SubscriberRegistry::MoveOn(Subscriber& subscriber, size_t kind) {
+  const ReadResult& continued = subscriber.channels[kind]->continued;
+  subscriber.accepted[kind] = continued.Translate(subscriber.accepted[kind]);
+  subscriber.sent[kind] = continued.Translate(subscriber.sent[kind]);
+}
+
+void SubscriberRegistry::Continue(const Channel& channel, const ReadResult& read) {
+  auto it = channels_.find(channel.Key());
+  if (it == channels_.end()) return;
+  it->second->continued.head = read.head;
+  it->second->continued.earlier = read.earlier;
+  for (Subscriber* subscriber : it->second->subscribers) {
+    if (!subscriber->replaying) MoveOn(*subscriber, Index(channel.kind));
+  }
 }
 
 void SubscriberRegistry::Lose(const Channel& channel, const ReadResult& read, absl::Time now) {
