@@ -28,7 +28,7 @@ namespace {
 
 // Connections that are being told why they are refused. Each may take as long as Linger does, so
 // that a flood's are closed without a word.
-constexpr int kMaxFarewells_count = 64;
+constexpr int kMaxFarewellsCount = 64;
 
 }  // namespace
 
@@ -131,7 +131,7 @@ void HttpServer::Impl::Refuse(tcp::socket socket, asio::strand<Executor> strand,
   {
     sync::MutexLock lock(mutex);
     ++refused.for_address_count;
-    if (absl::IsAborted(why) || farewells_count >= kMaxFarewells_count) return;
+    if (absl::IsAborted(why) || farewells_count >= kMaxFarewellsCount) return;
     ++farewells_count;
     id = next_id++;
     connections.emplace(id, Entry{strand, control});
