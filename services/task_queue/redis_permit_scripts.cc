@@ -11,8 +11,6 @@ namespace {
 
 constexpr char kPermits[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
 local base, session, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
-local until_q = redis.call('ZSCORE', base .. 's', session)
-local alive = until_q and tonumber(until_q) > session_clock(base, now, tonumber(ARGV[3]))
 local mine = base .. 'pm:' .. session
 local taken_back = redis.call('HGET', mine, '#taken_back') or '0'
 local valid = ARGV[4] == '' or ARGV[4] == taken_back
@@ -35,7 +33,7 @@ for i = 5, #ARGV, 4 do
       redis.call('HSET', base .. 'pb', name, tostring(math.min(starts, level - wanted)))
     end
     answer[#answer + 1] = given
-  elseif not alive then
+  elseif not session_alive(base, session, now, tonumber(ARGV[3])) then
     -- Nobody would ever take them back.
     return 'SESSION'
   else

@@ -63,10 +63,7 @@ constexpr char kReserve[] = SLIPSTREAM_LUA_SESSION_CLOCK R"(
 local base, session = KEYS[1], ARGV[1]
 local max, now, step = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local call = redis.call
-local until_q = call('ZSCORE', base .. 's', session)
-if not until_q or tonumber(until_q) <= session_clock(base, now, tonumber(ARGV[5])) then
-  return 'SESSION'
-end
+if not session_alive(base, session, now, tonumber(ARGV[5])) then return 'SESSION' end
 if ARGV[7] ~= '' and (call('HGET', base .. 'pm:' .. session, '#taken_back') or '0') ~= ARGV[7] then
   return 'PERMITS'
 end

@@ -20,6 +20,10 @@ local function session_clock(base, now, step)
   end
   return q
 end
+local function session_alive(base, session, now, step)
+  local until_q = redis.call('ZSCORE', base .. 's', session)
+  return until_q and tonumber(until_q) > session_clock(base, now, step)
+end
 )"
 
 #endif  // SERVICES_TASK_QUEUE_REDIS_SESSION_CLOCK_H_
