@@ -136,11 +136,6 @@ class Run:
                 raise ChaosError(f"no index on {column} was proposed: {found}")
             time.sleep(0.2)
 
-    def builders(self) -> list[str]:
-        return [row[0] for row in self.cluster.sql(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = 'slipstream changes' AND "
-            "query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'")]
-
     def wait_building(self, waiting: bool) -> str:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:

@@ -47,7 +47,7 @@ struct ChangeOptions {
 
 // Figures for /metrics, since start.
 struct ChangeFigures {
-  int64_t built_count = 0, kept_count = 0, reverted_count = 0, failed_count = 0;
+  int64_t kept_count = 0, reverted_count = 0, failed_count = 0;
   int64_t gave_way_count = 0;
   int open_count = 0;
 };

@@ -134,13 +134,7 @@ absl::Status ChangeRunner::RunStatements(const Change& change, const StoredRecom
 
 absl::Status ChangeRunner::AfterBuild(Change& change, StoredRecommendation& stored,
                                       const absl::Status& built) {
-  if (built.ok()) {
-    {
-      sync::MutexLock lock(mutex_);
-      ++figures_.built_count;
-    }
-    return BeginVerify(change, stored);
-  }
+  if (built.ok()) return BeginVerify(change, stored);
   // Nobody knows how far it came; the next round looks.
   if (absl::IsUnavailable(built)) return built;
   change.error = std::string(built.message());

@@ -161,7 +161,7 @@ TEST(Statements, UnreadableOnesAreRefused) {
   for (const std::string& sql :
        {std::string("SELEC 1"), std::string("SELECT 1; SELECT 2"), std::string(""),
         std::string("DROP TABLE orders"), std::string("SELECT '\0'", 10),
-        std::string("SELECT 1") + std::string(kMaxStatementBytes, ' ')}) {
+        std::string("SELECT 1") + std::string(kMaxParsedStatementBytes, ' ')}) {
     EXPECT_EQ(status::Reason(AnalyzeStatement(sql, catalog).status()), kStatementUnreadable) << sql;
   }
   AnalyzeStatement(deep, catalog).status().IgnoreError();  // only must not crash

@@ -30,7 +30,7 @@ json ParseBounded(const char* text) {
 }  // namespace
 
 absl::StatusOr<json> ParseTree(const std::string& sql) {
-  if (sql.size() > kMaxStatementBytes) return Unreadable("it is longer than 64 KiB");
+  if (sql.size() > kMaxParsedStatementBytes) return Unreadable("it is longer than 64 KiB");
   if (sql.find('\0') != std::string::npos) return Unreadable("it has a zero byte");
   PgQueryParseResult result = pg_query_parse(sql.c_str());
   if (result.error != nullptr) {

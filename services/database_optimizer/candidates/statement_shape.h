@@ -18,7 +18,7 @@ namespace slipstream::database_optimizer {
 
 inline constexpr absl::string_view kStatementUnreadable = "STATEMENT_UNREADABLE";
 
-inline constexpr size_t kMaxStatementBytes = 64 * 1024;
+inline constexpr size_t kMaxParsedStatementBytes = 64 * 1024;
 inline constexpr int kMaxStatementDepth = 200;
 
 enum class StatementKind { kSelect, kInsert, kUpdate, kDelete, kOther };

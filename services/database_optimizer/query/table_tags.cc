@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/database_optimizer/candidates/sql_text.h"
 
 namespace slipstream::database_optimizer {
 
@@ -42,19 +43,8 @@ constexpr char kWriteSql[] = R"(
 SELECT name, n.nspname || '.' || c.relname FROM unnest($1::text[]) AS name
 JOIN pg_class c ON c.oid = to_regclass(name) JOIN pg_namespace n ON n.oid = c.relnamespace)";
 
-std::string QuoteIdentifier(const std::string& name) {
-  std::string out = "\"";
-  for (const char c : name) {
-    if (c == '"') out += '"';
-    out += c;
-  }
-  return out + "\"";
-}
-
 std::string Quoted(const TableName& name) {
-  return name.schema.empty()
-             ? QuoteIdentifier(name.table)
-             : absl::StrCat(QuoteIdentifier(name.schema), ".", QuoteIdentifier(name.table));
+  return name.schema.empty() ? QuoteName(name.table) : QuoteName(name.schema, name.table);
 }
 
 // An array literal of PostgreSQL's.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "libs/status/status.h"
 #include "libs/timestamp/timestamp.h"
+#include "nlohmann/json.hpp"
 #include "services/database_optimizer/whatif/row_reader.h"
 
 namespace slipstream::database_optimizer {
@@ -127,24 +128,17 @@ absl::StatusOr<std::vector<Recommendation>> RecommendationStore::Propose(
     ids.push_back(stored.recommendation_id());
     out.push_back(std::move(stored));
   }
-  // Tables are given with or without their schema.
+  nlohmann::json names = nlohmann::json::array();
+  for (const auto& table : tables) {  // given with or without their schema
+    names.push_back(table);
+    names.push_back(absl::StrCat("public.", table));
+  }
   auto gone = connection_.Query(
       "DELETE FROM slipstream.recommendations r WHERE r.status = 1 AND r.updated_at < "
-      "to_timestamp($1) AND NOT r.recommendation_id = ANY ($2::uuid[]) AND ($3 = '' OR "
+      "to_timestamp($1) AND NOT r.recommendation_id = ANY ($2::uuid[]) AND ($3::boolean OR "
       "r.table_name IN (SELECT jsonb_array_elements_text($4::jsonb)))",
-      {Seconds(now), absl::StrCat("{", absl::StrJoin(ids, ","), "}"), tables.empty() ? "" : "some",
-       [&] {
-         v1::OptimizeRequest request;  // JSON of a list of texts, escaped by protobuf
-         for (const auto& table : tables) {
-           request.add_tables(table);
-           request.add_tables(absl::StrCat("public.", table));
-         }
-         std::string json;
-         google::protobuf::util::MessageToJsonString(request, &json).ok();
-         const size_t begin = json.find('[');
-         return begin == std::string::npos ? std::string("[]")
-                                           : json.substr(begin, json.rfind(']') - begin + 1);
-       }()});
+      {Seconds(now), absl::StrCat("{", absl::StrJoin(ids, ","), "}"), tables.empty() ? "t" : "f",
+       names.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
   if (!gone.ok()) return gone.status();
   return out;
 }

@@ -1,6 +1,7 @@
 #include "services/database_optimizer/whatif/cost_matrix.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -103,8 +104,34 @@ absl::Status CostMatrixBuilder::Build(const std::vector<IndexDefinition>& candid
   for (size_t i = 0; i < statements_.size() && !time_over_(); ++i) {
     if (absl::Status status = TryTogether(i); !status.ok()) return status;
   }
-  out_.explains_count = what_if_.explains_count();
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Plan>> CostMatrixBuilder::PlansThatUse(const PlannedStatement& statement,
+                                                                  const std::string& mark) {
+  std::vector<std::optional<Plan>> known(std::max<size_t>(1, statement.samples.size()));
+  const auto explain = [&](size_t sample) -> absl::Status {
+    if (known[sample]) return absl::OkStatus();
+    auto plan = what_if_.ExplainSample(statement, sample);
+    if (plan.ok()) known[sample] = *std::move(plan);
+    return plan.status();
+  };
+  // The first and the last sample show most useless candidates.
+  bool used = false;
+  for (const size_t sample : {size_t{0}, known.size() - 1}) {
+    if (absl::Status status = explain(sample); !status.ok()) return status;
+    const auto& indexes = known[sample]->indexes;
+    used = std::any_of(indexes.begin(), indexes.end(),
+                       [&](const auto& name) { return absl::StrContains(name, mark); });
+    if (used) break;
+  }
+  std::vector<Plan> out;
+  if (!used) return out;
+  for (size_t sample = 0; sample < known.size(); ++sample) {
+    if (absl::Status status = explain(sample); !status.ok()) return status;
+    out.push_back(*std::move(known[sample]));
+  }
+  return out;
 }
 
 absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
@@ -118,23 +145,9 @@ absl::Status CostMatrixBuilder::TryAlone(const IndexDefinition& candidate) {
   for (size_t i = 0; i < statements_.size(); ++i) {
     const ExaminedStatement& statement = statements_[i];
     if (!Concerns(candidate, statement.shape)) continue;
-    // One sample shows most useless candidates.
-    auto first = what_if_.ExplainSample(statement.planned, 0);
-    if (!first.ok()) return first.status();
-    const bool used = std::any_of(first->indexes.begin(), first->indexes.end(),
-                                  [&](const auto& name) { return absl::StrContains(name, mark); });
-    if (!used && statement.planned.samples.size() > 1) {
-      auto last = what_if_.ExplainSample(statement.planned, statement.planned.samples.size() - 1);
-      if (!last.ok()) return last.status();
-      if (std::none_of(last->indexes.begin(), last->indexes.end(),
-                       [&](const auto& name) { return absl::StrContains(name, mark); })) {
-        continue;
-      }
-    } else if (!used) {
-      continue;
-    }
-    auto plans = what_if_.Explain(statement.planned);
+    auto plans = PlansThatUse(statement.planned, mark);
     if (!plans.ok()) return plans.status();
+    if (plans->empty()) continue;
     const Estimate estimate = EstimateOf(statement, *plans);
     if (estimate.cost < statement.cost * (1 - kLeastGain)) helped.emplace_back(i, estimate);
   }
@@ -275,7 +288,6 @@ absl::StatusOr<bool> CostMatrixBuilder::TryChosen(const std::vector<int>& chosen
     if (used.size() < 2) continue;
     if (absl::Status status = TrySet(at, used); !status.ok()) return status;
   }
-  out_.explains_count = what_if_.explains_count();
   return out_.problem.costs.size() > known_count;
 }
 

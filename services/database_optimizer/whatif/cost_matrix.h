@@ -33,10 +33,10 @@ struct ExaminedStatement {
 
 struct CostMatrix {
   SelectionProblem problem;                 // a query per statement, in their order
-  std::vector<double> planner_costs;        // per run; of each of problem.costs
+  std::vector<double> planner_costs;        // per run; of each of problem.costs, which each have a
+                                            // combination of their own
   std::vector<IndexDefinition> candidates;  // those that help some statement
-  int64_t explains_count = 0;
-  bool cut_short = false;  // the time was over before all candidates were tried
+  bool cut_short = false;                   // the time was over before all candidates were tried
 };
 
 class CostMatrixBuilder {
@@ -65,6 +65,10 @@ class CostMatrixBuilder {
     auto Order() const { return std::pair(estimate.total_ms, candidate); }
   };
 
+  // The plans of all samples, when one of the first and the last uses the hypothetical index of
+  // this mark; else none.
+  absl::StatusOr<std::vector<Plan>> PlansThatUse(const PlannedStatement& statement,
+                                                 const std::string& mark);
   absl::Status TryAlone(const IndexDefinition& candidate);
   absl::Status TryTogether(size_t statement);
   // Every pair, all but one, and all.

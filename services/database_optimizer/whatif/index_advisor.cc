@@ -249,10 +249,11 @@ class IndexAdvisor {
     // Never one that is not used, whatever the setting says.
     const double least = std::max(kLeastGainShare, options_.min_gain_percent / 100) * TotalMs();
     while (!chosen_.empty()) {
-      const auto worst = std::min_element(chosen_.begin(), chosen_.end(),
-                                          [&](int a, int b) { return GainOf(a) < GainOf(b); });
-      if (GainOf(*worst) >= least) return;
-      chosen_.erase(worst);
+      std::vector<double> gains;
+      for (const int i : chosen_) gains.push_back(GainOf(i));
+      const auto worst = std::min_element(gains.begin(), gains.end());
+      if (*worst >= least) return;
+      chosen_.erase(chosen_.begin() + (worst - gains.begin()));
     }
   }
 
@@ -287,13 +288,7 @@ class IndexAdvisor {
 
   // Per run, in the planner's units.
   double CostAfter(size_t query, int combination) const {
-    const auto& costs = matrix_.problem.costs;
-    for (size_t i = 0; i < costs.size(); ++i) {
-      if (costs[i].query == static_cast<int>(query) && costs[i].combination == combination) {
-        return matrix_.planner_costs[i];
-      }
-    }
-    return planned_[query].cost;
+    return combination < 0 ? planned_[query].cost : matrix_.planner_costs[combination];
   }
 
   absl::StatusOr<Proposal> DescribeOne(WhatIf& what_if, int candidate,

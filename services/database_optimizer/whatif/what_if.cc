@@ -69,11 +69,10 @@ absl::StatusOr<HypotheticalIndex> WhatIf::Add(const IndexDefinition& definition)
 absl::StatusOr<double> WhatIf::CountRows(const std::string& table, const std::string& condition) {
   auto plan = ExplainText(absl::StrCat("SELECT 1 FROM ", table, " WHERE ", condition));
   if (!plan.ok()) return plan.status();
-  return json::parse(plan->text)[0]["Plan"].value("Plan Rows", 0.0);
+  return plan->rows_count;
 }
 
 absl::StatusOr<Plan> WhatIf::ExplainText(const std::string& sql) {
-  ++explains_count_;
   auto rows = connection_->Query(absl::StrCat("EXPLAIN (FORMAT JSON) ", sql));
   if (!rows.ok()) return rows.status();
   Plan plan;
@@ -84,6 +83,7 @@ absl::StatusOr<Plan> WhatIf::ExplainText(const std::string& sql) {
   }
   const json& root = tree[0]["Plan"];
   plan.cost = root.value("Total Cost", 0.0);
+  plan.rows_count = root.value("Plan Rows", 0.0);
   CollectIndexes(root, plan.indexes);
   plan.parts = PartsOf(root);
   return plan;

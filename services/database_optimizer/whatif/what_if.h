@@ -29,6 +29,7 @@ struct HypotheticalIndex {
 
 struct Plan {
   double cost = 0;                // in the planner's units
+  double rows_count = 0;          // as the planner estimates
   std::string text;               // EXPLAIN (FORMAT JSON)
   PlanParts parts;                // what the cost consists of
   std::set<std::string> indexes;  // names of those it uses
@@ -64,7 +65,6 @@ class WhatIf {
   absl::StatusOr<std::vector<Plan>> Explain(const PlannedStatement& statement);
   absl::StatusOr<Plan> ExplainSample(const PlannedStatement& statement, size_t sample);
 
-  int64_t explains_count() const { return explains_count_; }
   // The part of HypoPG's name for an index that says which it is: "<oid>".
   static std::string Mark(int64_t oid);
 
@@ -75,7 +75,6 @@ class WhatIf {
 
   postgres::Connection* connection_;  // null: moved from
   std::string schema_;                // of HypoPG, quoted
-  int64_t explains_count_ = 0;
 };
 
 }  // namespace slipstream::database_optimizer

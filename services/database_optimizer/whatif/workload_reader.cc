@@ -58,15 +58,10 @@ absl::StatusOr<Workload> ReadWorkload(postgres::Connection& connection, int max_
     out.statements.push_back(
         {TextAt(row, 0), TextAt(row, 1), IntAt(row, 2), DoubleAt(row, 3), IntAt(row, 4)});
   }
-  auto info =
-      connection.Query(absl::StrCat("SELECT extract(epoch FROM i.stats_reset), "
-                                    "(SELECT count(DISTINCT s.queryid) FROM ",
-                                    *view, kOfThisDatabase, ") FROM ", *view, "_info i"));
+  auto info = connection.Query(
+      absl::StrCat("SELECT extract(epoch FROM stats_reset) FROM ", *view, "_info"));
   if (!info.ok()) return NotCounted(info.status());
-  if (!info->empty()) {
-    out.since = absl::UnixEpoch() + absl::Seconds(DoubleAt(info->front(), 0));
-    out.statements_count = IntAt(info->front(), 1);
-  }
+  if (!info->empty()) out.since = absl::UnixEpoch() + absl::Seconds(DoubleAt(info->front(), 0));
   return out;
 }
 

@@ -29,7 +29,6 @@ struct WorkloadStatement {
 
 struct Workload {
   std::vector<WorkloadStatement> statements;  // by total time, the greatest first
-  int64_t statements_count = 0;               // distinct ones that are counted
   std::optional<absl::Time> since;
 };
 
