@@ -113,4 +113,20 @@ std::string NameOf(const Settings& host) {
                       value("port", "5432"));
 }
 
+const char* Lacks(WantedServer wanted, bool in_recovery, bool read_only) {
+  switch (wanted) {
+    case WantedServer::kPrimary:
+      return in_recovery ? "a primary" : nullptr;
+    case WantedServer::kReadWrite:
+      return read_only ? "a server that takes writes" : nullptr;
+    case WantedServer::kStandby:
+      return in_recovery ? nullptr : "a standby";
+    case WantedServer::kReadOnly:
+      return read_only ? nullptr : "a read-only server";
+    case WantedServer::kAny:
+      break;
+  }
+  return nullptr;
+}
+
 }  // namespace slipstream::postgres

@@ -22,6 +22,10 @@ absl::StatusOr<Settings> ParseUrl(const std::string& url);
 // Which server of several qualifies; libpq's target_session_attrs.
 enum class WantedServer { kAny, kPrimary, kReadWrite, kStandby, kReadOnly };
 
+// Null: such a server qualifies. Else what is looked for, for people: "a primary". REQUIRES: one in
+// recovery is read-only.
+const char* Lacks(WantedServer wanted, bool in_recovery, bool read_only);
+
 struct ConnInfo {
   // Without hosts and target_session_attrs; with client_encoding and application_name.
   Settings shared;

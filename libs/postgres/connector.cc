@@ -133,23 +133,7 @@ absl::Status Connector::Qualifies(const pg_conn* connection, const Settings& hos
   // PostgreSQL 14 and later report both when a session begins.
   const bool standby = IsOn(connection, "in_hot_standby");
   const bool read_only = standby || IsOn(connection, "default_transaction_read_only");
-  const char* wanted = nullptr;
-  switch (info_.wanted) {
-    case WantedServer::kAny:
-      break;
-    case WantedServer::kPrimary:
-      if (standby) wanted = "a primary";
-      break;
-    case WantedServer::kReadWrite:
-      if (read_only) wanted = "a server that takes writes";
-      break;
-    case WantedServer::kStandby:
-      if (!standby) wanted = "a standby";
-      break;
-    case WantedServer::kReadOnly:
-      if (!read_only) wanted = "a read-only server";
-      break;
-  }
+  const char* wanted = Lacks(info_.wanted, standby, read_only);
   if (wanted == nullptr) return absl::OkStatus();
   return Unreachable(
       absl::StrCat(NameOf(host), " is not ", wanted, ", and none of the URL's other hosts is"));

@@ -105,7 +105,6 @@ void EventLoop::Unwatch(int fd, Watched* watched) {
 }
 
 void EventLoop::Run() {
-  thread_id_.store(std::this_thread::get_id());
   std::array<epoll_event, 64> events;
   TimePoint next_tick = Now() + kTick;
   RoundEnd end;

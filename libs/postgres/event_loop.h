@@ -3,7 +3,7 @@
 // Asio's reactor would do; this one is here because libpq owns its sockets and reads all there is
 // at once, so that level-triggered readiness costs no system call a statement beside the read.
 //
-// Thread safety: Post and OnLoop from any thread. All else, and every callback, on the loop's own
+// Thread safety: Post and Now from any thread. All else, and every callback, on the loop's own
 // thread. Stop from the owner; what was posted before it, and what that posts, still runs.
 #ifndef LIBS_POSTGRES_EVENT_LOOP_H_
 #define LIBS_POSTGRES_EVENT_LOOP_H_
@@ -60,7 +60,6 @@ class EventLoop {
   bool PostQuietly(std::function<void()> work);
   // From any thread.
   TimePoint Now() const { return TimePoint(absl::ToChronoNanoseconds(clock_.Monotonic())); }
-  bool OnLoop() const { return std::this_thread::get_id() == thread_id_.load(); }
 
   void Watch(int fd, Watched* watched);
   // Whether readiness to write is worth a call too.
@@ -90,7 +89,6 @@ class EventLoop {
   std::atomic<bool> has_posted_{false};
   std::atomic<bool> busy_{false};
   std::atomic<bool> stopping_{false};
-  std::atomic<std::thread::id> thread_id_{};
   sync::Mutex mutex_;
   std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;

@@ -58,11 +58,9 @@ Link::Link(EventLoop& loop, pg_conn* connection, const Options& options,
   loop_.Watch(fd_, this);
 }
 
-Link::~Link() { CloseConnection(); }
+Link::~Link() { Close(); }
 
-void Link::Close() { CloseConnection(); }
-
-void Link::CloseConnection() {
+void Link::Close() {
   broken_ = true;
   steps_.clear();
   if (connection_ == nullptr) return;
@@ -72,7 +70,7 @@ void Link::CloseConnection() {
 
 bool Link::clean() const {
   if (broken_ || running() || PQtransactionStatus(connection_) != PQTRANS_IDLE) return false;
-  if (!set_up_ || !options_.set_up) return true;
+  if (!set_up_) return true;
   // PostgreSQL 14 and later report it whenever a statement changed it, such as by set_config().
   const char* mode = PQparameterStatus(connection_, "default_transaction_read_only");
   return mode == nullptr || (std::strcmp(mode, "on") == 0) == session_read_only_;
@@ -258,7 +256,7 @@ void Link::KeepRow(const pg_result* row) {
     result_.truncated_ = true;
     if (++dropped_count_ <= kMaxDroppedCount) return;
     // Reading on would take as long as the server has rows.
-    CloseConnection();
+    Close();
     if (too_large_) return End(TooLarge());
     return End(std::exchange(result_, Result()));
   }
@@ -374,7 +372,7 @@ void Link::Cut(absl::string_view why) {
 
 void Link::Break(absl::string_view why) {
   const absl::Status status = Unreachable(why);  // `why` may be the connection's own
-  CloseConnection();
+  Close();
   if (user_ != nullptr) return End(status);
   on_left_(*this);
 }

@@ -114,7 +114,6 @@ class Link final : public EventLoop::Watched {
   void StepOver();
   void End(absl::StatusOr<Result> result);
   void Break(absl::string_view why);
-  void CloseConnection();
 
   EventLoop& loop_;
   pg_conn* connection_;

@@ -8,7 +8,7 @@ namespace slipstream::postgres {
 
 namespace {
 
-constexpr int kLockTries = 300;  // 0.1 s each: kMigrationWait
+const int64_t kLockTries = kMigrationWait / absl::Milliseconds(100);
 // A step on a table of millions of rows takes longer than a statement usually may.
 constexpr char kLongStatements[] = "SET LOCAL statement_timeout = '30min'";
 
@@ -43,7 +43,7 @@ class Migrator {
   // Asked for again and again: a session that waits inside pg_advisory_lock holds a snapshot, on
   // which CREATE INDEX CONCURRENTLY would wait in turn.
   absl::Status Lock() {
-    for (int i = 0; i < kLockTries; ++i) {
+    for (int64_t i = 0; i < kLockTries; ++i) {
       auto rows = connection_.Query("SELECT pg_try_advisory_lock(hashtext($1), 1)", {schema_});
       if (!rows.ok()) return rows.status();
       if (!rows->empty() && rows->front()[0].value_or("") == "t") return absl::OkStatus();

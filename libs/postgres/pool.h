@@ -183,7 +183,6 @@ class Pool {
   const PoolOptions& options() const;
 
  private:
-  friend class Lease;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

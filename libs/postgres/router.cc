@@ -94,22 +94,6 @@ ServerPool& Router::Choose(const Route& route) {
   return best == nullptr ? primary_ : best->pool;
 }
 
-bool Router::PrimaryQualifies(const ServerState& state) const {
-  switch (primary_.info().wanted) {
-    case WantedServer::kPrimary:
-      return !state.in_recovery;
-    case WantedServer::kReadWrite:
-      return !state.read_only;
-    case WantedServer::kStandby:
-      return state.in_recovery;
-    case WantedServer::kReadOnly:
-      return state.read_only;
-    case WantedServer::kAny:
-      break;
-  }
-  return true;
-}
-
 void Router::OnPrimary(const absl::StatusOr<ServerState>& state) {
   const bool has_others = primary_.info().hosts.size() > 1;
   if (!state.ok()) {
@@ -121,12 +105,12 @@ void Router::OnPrimary(const absl::StatusOr<ServerState>& state) {
     return;
   }
   primary_silent_ = false;
-  if (has_others && !PrimaryQualifies(*state)) {
+  if (has_others && Lacks(primary_.info().wanted, state->in_recovery, state->read_only)) {
     primary_watch_->Leave();
     primary_.Leave();
     return;
   }
-  lag_.OnPrimary(loop_.Now(), state->position);
+  lag_.OnPrimary(state->asked_at, state->position);
   // Of those that do not answer nobody else says how far behind they are.
   for (size_t i = 0; i < replicas_.size(); ++i) {
     if (replicas_[i]->in_use || replicas_[i]->position == WalPosition{}) continue;

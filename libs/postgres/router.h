@@ -57,7 +57,6 @@ class Router {
   void OnReplica(size_t index, const absl::StatusOr<ServerState>& state);
   void NoteLag(size_t index, const ReplicaLag::Lag& lag);
   void LeaveReplica(size_t index, const std::string& why, bool cut);
-  bool PrimaryQualifies(const ServerState& state) const;
 
   const EventLoop& loop_;
   const PoolOptions& options_;

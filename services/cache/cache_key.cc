@@ -262,14 +262,6 @@ uint64_t CallerScopes::Owner() const {
   return absl::HashOf(tenant, tenant ? principal_.tenant : principal_.user) | 1;
 }
 
-absl::StatusOr<ScopedKey> CallerScopes::KeyAfter(const ScopedKey& before,
-                                                 const KeyParts& parts_before, const KeyParts& key,
-                                                 FieldPath field) const {
-  ScopedKey out;
-  if (absl::Status bad = PutKeyAfter(before, parts_before, key, field, &out); !bad.ok()) return bad;
-  return out;
-}
-
 absl::Status CallerScopes::PutKeyAfter(const ScopedKey& before, const KeyParts& parts_before,
                                        const KeyParts& key, FieldPath field, ScopedKey* out) const {
   if (!key.SameButForKey(parts_before)) {

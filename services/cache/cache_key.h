@@ -172,11 +172,8 @@ class CallerScopes {
   absl::StatusOr<ScopedKey> Key(v1::CacheKey&& key, FieldPath field = {}) const = delete;
 
   // The same for a key of which only `key` differs from that of `before`, made here of
-  // `parts_before`: all else was checked and is taken over. Others as by Key.
-  absl::StatusOr<ScopedKey> KeyAfter(const ScopedKey& before, const KeyParts& parts_before,
-                                     const KeyParts& key, FieldPath field = {}) const;
-
-  // The same into `out`, any other key, whose memory is used again; it is undefined after an error.
+  // `parts_before`: all else was checked and is taken over. Others as by Key. Into `out`, any other
+  // key, whose memory is used again; it is undefined after an error.
   absl::Status PutKeyAfter(const ScopedKey& before, const KeyParts& parts_before,
                            const KeyParts& key, FieldPath field, ScopedKey* out) const;
 

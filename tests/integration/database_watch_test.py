@@ -12,7 +12,7 @@ from pathlib import Path
 import grpc
 
 from shared_suite import ROOT, ApiError, SharedSuite, main
-from real_postgres import Postgres  # behind shared_suite, which puts tools/python on the path
+from postgres_cluster import Cluster, Session  # behind shared_suite, which puts tools/python on the path
 
 DATABASE = "/api/v1/performance/database"
 PATIENCE_S = 30
@@ -20,8 +20,9 @@ PATIENCE_S = 30
 
 def setUpModule():
     global POSTGRES, SUITE
-    POSTGRES = Postgres()
+    POSTGRES = Cluster({"autovacuum": "off", "shared_buffers": "32MB", "max_connections": "60"})
     unittest.addModuleCleanup(POSTGRES.stop)
+    POSTGRES.start()
     POSTGRES.sql("CREATE TABLE accounts (id int PRIMARY KEY, owner text)")
     POSTGRES.sql("INSERT INTO accounts SELECT i, 'owner ' || i FROM generate_series(1, 50000) i")
     POSTGRES.sql("VACUUM ANALYZE")
@@ -102,13 +103,13 @@ class Alerts:
 class DatabaseWatchTest(unittest.TestCase):
     def test_a_lock_becomes_an_alert_and_ends(self):
         alerts = Alerts()
-        holder, waiter = POSTGRES.session("holder"), POSTGRES.session("waiter")
+        holder, waiter = Session(POSTGRES, "holder"), Session(POSTGRES, "waiter")
         try:
-            holder.send("BEGIN")
-            holder.send("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
-            until(lambda: POSTGRES.sql("SELECT count(*) FROM pg_locks WHERE granted AND mode = "
-                                       "'AccessExclusiveLock' AND relation = "
-                                       "(SELECT oid FROM pg_class WHERE relname = 'accounts')"),
+            holder.run("BEGIN")
+            holder.run("LOCK TABLE accounts IN ACCESS EXCLUSIVE MODE")
+            until(lambda: POSTGRES.value("SELECT count(*) FROM pg_locks WHERE granted AND mode = "
+                                         "'AccessExclusiveLock' AND relation = "
+                                         "(SELECT oid FROM pg_class WHERE relname = 'accounts')"),
                   lambda count: count == "1")
             waiter.send("SELECT * FROM accounts WHERE owner = 'top secret'")
             raised = alerts.wait(kind="lock_wait", state="raised")
@@ -127,7 +128,7 @@ class DatabaseWatchTest(unittest.TestCase):
             self.assertIn("public.accounts: process", lines)
             self.assertIn("do: end or shorten the transaction at the root", lines)
         finally:
-            holder.send("COMMIT")
+            holder.run("COMMIT")
             holder.close()
             waiter.close()
         self.assertEqual(alerts.wait(kind="lock_wait", state="resolved")["object"],
@@ -183,7 +184,7 @@ class DatabaseWatchTest(unittest.TestCase):
             status, _, answer = SUITE.admin().raw("POST", path, {"statement": statement})
             self.assertEqual(status, 400, answer)
             self.assertEqual(json.loads(answer)["reason"], reason)
-        self.assertEqual(POSTGRES.sql("SELECT count(*) FROM accounts"), "50000")
+        self.assertEqual(POSTGRES.value("SELECT count(*) FROM accounts"), "50000")
 
     def test_reports(self):
         with tempfile.TemporaryDirectory() as folder:

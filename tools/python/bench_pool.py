@@ -1,7 +1,6 @@
 """The benchmark of the connection pool: 500 clients over 20 connections, beside PgBouncer."""
 
 import os
-import pwd
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,8 @@ from bench_processes import (BenchError, Parties, Party, TICKS_PER_S, as_flags, 
 from bench_queue import SERVER_SETTINGS, Options
 from bench_report import Report, median, rounded, spread
 from bench_unary import run_load
+from postgres_cluster import as_user, server_user
+from postgres_cluster import programs as postgres_programs
 from suite import binary, pick_ports
 
 CLIENTS = 500
@@ -30,23 +31,6 @@ PGBOUNCER_SETTINGS = {"pool_mode": "transaction", "default_pool_size": str(CONNE
 METADATA = {"trace": True, "timeout_s": 30}
 
 
-def _as_user(command: list) -> list:
-    """PostgreSQL and PgBouncer refuse to run as root."""
-    if os.geteuid() != 0:
-        return command
-    user = pwd.getpwnam("postgres")
-    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--",
-            *command]
-
-
-def _programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"),
-                   key=lambda path: int(path.parts[-3]))
-    if not found:
-        raise BenchError("no PostgreSQL below /usr/lib/postgresql; run tools/setup")
-    return found[-1].parent
-
-
 class PostgresParty(Party):
     """The server with its backends, whose processor time counts too."""
 
@@ -62,32 +46,36 @@ class PostgresParty(Party):
         return ticks / TICKS_PER_S
 
 
+def _wait_for_sql(party: Party, url: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while subprocess.run(["psql", "-qX", url, "-c", "SELECT 1"], capture_output=True).returncode:
+        if time.monotonic() > deadline or party.process.poll() is not None:
+            raise BenchError(f"{party.name} did not start\n{party.log_end()}")
+        time.sleep(0.05)
+
+
 def _start_postgres(parties: Parties) -> tuple[Party, str]:
     (port,) = pick_ports(1)
-    programs = _programs()
+    programs = postgres_programs()
     folder = parties.folder / "postgres"
     folder.mkdir()
     parties.folder.chmod(0o755)
     if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres")
+        user = server_user()
         os.chown(folder, user.pw_uid, user.pw_gid)
-    subprocess.run(_as_user([str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres",
-                             "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"]),
+    subprocess.run(as_user([programs / "initdb", "-D", folder / "data", "-U", "postgres",
+                            "--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8"]),
                    check=True, capture_output=True, cwd="/", timeout=120)
     command = [programs / "postgres", "-D", folder / "data", "-p", port, "-h", "127.0.0.1", "-k", ""]
     for key, value in POSTGRES_SETTINGS.items():
         command += ["-c", f"{key}={value}"]
-    party = PostgresParty("postgres", _as_user([str(part) for part in command]), parties.folder)
+    party = PostgresParty("postgres", as_user(command), parties.folder)
     parties.parties.append(party)
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     sql = (f"CREATE TABLE bench_items (id int PRIMARY KEY, v text);"
            f"INSERT INTO bench_items SELECT g, repeat('x', 50) FROM generate_series(1, {KEYS}) g;"
            f"ANALYZE bench_items")
-    deadline = time.monotonic() + 30
-    while subprocess.run(["psql", "-qX", url, "-c", "SELECT 1"], capture_output=True).returncode:
-        if time.monotonic() > deadline or party.process.poll() is not None:
-            raise BenchError(f"PostgreSQL did not start\n{party.log_end()}")
-        time.sleep(0.05)
+    _wait_for_sql(party, url, 30)
     subprocess.run(["psql", "-qX", url, "-c", sql], check=True, capture_output=True)
     return party, url
 
@@ -101,13 +89,9 @@ def _start_pgbouncer(parties: Parties, postgres_url: str) -> tuple[Party, str]:
     server_port = postgres_url.rsplit(":", 1)[1].split("/")[0]
     config.write_text(f"[databases]\npostgres = host=127.0.0.1 port={server_port} user=postgres\n"
                       "[pgbouncer]\n" + "".join(f"{k} = {v}\n" for k, v in settings.items()))
-    party = parties.start("pgbouncer", _as_user(["/usr/sbin/pgbouncer", "-q", str(config)]))
+    party = parties.start("pgbouncer", as_user(["/usr/sbin/pgbouncer", "-q", config]))
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    deadline = time.monotonic() + 20
-    while subprocess.run(["psql", "-qX", url, "-c", "SELECT 1"], capture_output=True).returncode:
-        if time.monotonic() > deadline or party.process.poll() is not None:
-            raise BenchError(f"PgBouncer did not start\n{party.log_end()}")
-        time.sleep(0.05)
+    _wait_for_sql(party, url, 20)
     return party, url
 
 

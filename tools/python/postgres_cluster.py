@@ -31,11 +31,20 @@ def programs() -> Path:
     return found[-1][1]
 
 
-def _user() -> pwd.struct_passwd:
+def server_user() -> pwd.struct_passwd:
     try:
         return pwd.getpwnam("postgres")
     except KeyError:
         return pwd.getpwnam("nobody")
+
+
+def as_user(command: list) -> list[str]:
+    """The command, run as another user when this one is root."""
+    if os.geteuid() != 0:
+        return [str(part) for part in command]
+    user = server_user()
+    return ["/usr/bin/setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
+            "--clear-groups", "--", *map(str, command)]
 
 
 class Cluster:
@@ -57,22 +66,15 @@ class Cluster:
     def log(self) -> Path:
         return self.folder / "log"
 
-    def _as_user(self, command: list) -> list:
-        if os.geteuid() != 0:
-            return [str(part) for part in command]
-        user = _user()
-        return ["/usr/bin/setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}",
-                "--clear-groups", "--", *map(str, command)]
-
     def _log_end(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
 
     def start(self) -> "Cluster":
         if os.geteuid() == 0:
-            os.chown(self.folder, _user().pw_uid, _user().pw_gid)
+            os.chown(self.folder, server_user().pw_uid, server_user().pw_gid)
         with open(self.log, "ab") as log:
             done = subprocess.run(
-                self._as_user([self.programs / "initdb", f"--pgdata={self.folder}/data",
+                as_user([self.programs / "initdb", f"--pgdata={self.folder}/data",
                                "--username=postgres", "--auth=trust", "--no-sync", "--locale=C",
                                "--encoding=UTF8"]),
                 stdout=log, stderr=log, cwd="/tmp", check=False)
@@ -89,7 +91,7 @@ class Cluster:
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self._as_user(command), stdout=log, stderr=log,
+            self.process = subprocess.Popen(as_user(command), stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, cwd="/tmp",
                                             start_new_session=True)
         self.wait_ready()
@@ -140,8 +142,7 @@ class Cluster:
 
 
 class Session:
-    """One psql that stays, so that a transaction can be left open. Statements are sent one by one; each
-    call waits for its answer."""
+    """One psql that stays, so that a transaction can be left open. Statements are sent one by one."""
 
     def __init__(self, cluster: Cluster, name: str = "session"):
         self._process = subprocess.Popen(
@@ -151,14 +152,21 @@ class Session:
             bufsize=1)
         self._count = 0
 
+    def send(self, text: str) -> None:
+        """Waits for nothing: it runs while the caller goes on."""
+        self._write(f"{text};\n")
+
+    def _write(self, line: str) -> None:
+        self._process.stdin.write(line)
+        self._process.stdin.flush()
+
     def run(self, text: str) -> list[str]:
-        """Its output, errors included; [] when the server has gone."""
+        """Waits; its output, errors included; [] when the server has gone."""
         self._count += 1
         mark = f"--end-{self._count}"
         lines = []
         try:
-            self._process.stdin.write(f"{text};\n\\echo {mark}\n")
-            self._process.stdin.flush()
+            self._write(f"{text};\n\\echo {mark}\n")
             for line in self._process.stdout:
                 if line.strip() == mark:
                     break

@@ -27,6 +27,19 @@ struct AlertChange {
   absl::Time at;
 };
 
+// As events and series have it: "raised".
+inline const char* StateName(AlertChange::State state) {
+  switch (state) {
+    case AlertChange::State::kRaised:
+      break;
+    case AlertChange::State::kRepeated:
+      return "repeated";
+    case AlertChange::State::kResolved:
+      return "resolved";
+  }
+  return "raised";
+}
+
 class AlertLedger {
  public:
   static constexpr size_t kMaxEntriesCount = 1000;

@@ -25,18 +25,6 @@ uint64_t HashOf(absl::string_view text) {
   return hash;
 }
 
-const char* NameOf(AlertChange::State state) {
-  switch (state) {
-    case AlertChange::State::kRaised:
-      return "raised";
-    case AlertChange::State::kRepeated:
-      return "repeated";
-    case AlertChange::State::kResolved:
-      return "resolved";
-  }
-  return "raised";
-}
-
 }  // namespace
 
 nv::PublishRequest ToPublishRequest(const AlertChange& change, const AlertedDatabase& database,
@@ -59,7 +47,7 @@ nv::PublishRequest ToPublishRequest(const AlertChange& change, const AlertedData
   payload["database"].set_string_value(database.name);
   payload["kind"].set_string_value(KindName(alert.kind()));
   payload["severity"].set_string_value(severity);
-  payload["state"].set_string_value(NameOf(change.state));
+  payload["state"].set_string_value(StateName(change.state));
   payload["object"].set_string_value(alert.object());
   payload["message"].set_string_value(alert.message());
   payload["raised_at"].set_string_value(absl::FormatTime(

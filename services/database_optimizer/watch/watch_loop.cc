@@ -38,11 +38,6 @@ absl::Duration LagOf(const ReplicaReading& reading, absl::Duration behind) {
   return std::max(behind - age, absl::ZeroDuration());
 }
 
-const char* NameOf(AlertChange::State state) {
-  if (state == AlertChange::State::kRaised) return "raised";
-  return state == AlertChange::State::kRepeated ? "repeated" : "resolved";
-}
-
 }  // namespace
 
 // What one look reads.
@@ -322,7 +317,7 @@ Async<void> WatchLoop::TellAlerts() {
   std::vector<v1::DatabaseAlert> holding;
   if (failures_count_ == 0) {
     v1::GetStatsResponse stats = last_;
-    AddTo(kListCount, &stats);
+    AddSeen(kListCount, &stats);
     if (deps_.add_pool) deps_.add_pool(&stats);
     SortReplicas(kListCount, &stats);
     holding = AlertsOf(stats, settings_, now);
@@ -345,7 +340,7 @@ Async<void> WatchLoop::TellAlerts() {
   for (const auto& [kind, count] : counts) alerts_.With({kind}).Set(count);
   for (AlertChange& change : ledger_.Update(std::move(holding), now)) {
     deps_.logger.Info("alert", {{"kind", KindName(change.alert.kind())},
-                                {"state", NameOf(change.state)},
+                                {"state", StateName(change.state)},
                                 {"object", change.alert.object()}});
     pending_.push_back(std::move(change));
   }
@@ -362,25 +357,29 @@ Async<void> WatchLoop::TellAlerts() {
       break;
     }
     for (const AlertChange& change : batch) {
-      told_.With({KindName(change.alert.kind()), NameOf(change.state)}).Increment();
+      told_.With({KindName(change.alert.kind()), StateName(change.state)}).Increment();
     }
     pending_.erase(pending_.begin(), pending_.begin() + count);
+  }
+}
+
+void WatchLoop::AddSeen(int limit_count, v1::GetStatsResponse* out) const {
+  for (auto& query : slow_log_.Latest(limit_count)) *out->add_slow_queries() = std::move(query);
+  for (auto& pattern : deps_.observed.n_plus_one().Patterns(limit_count)) {
+    *out->add_n_plus_one_patterns() = std::move(pattern);
   }
 }
 
 void WatchLoop::AddTo(int limit_count, v1::GetStatsResponse* out) const {
   const StatementLatencies& latencies = deps_.observed.latencies();
   const bool observes = latencies.observed_count() > 0;
-  for (auto& query : slow_log_.Latest(limit_count)) {
+  AddSeen(limit_count, out);
+  for (auto& query : *out->mutable_slow_queries()) {
     // What went through the pool has its trace there.
     if (observes && query.trace_id().empty()) {
       query.set_trace_id(latencies.TraceOf(Fingerprint(query.statement()),
                                            absl::Milliseconds(query.duration_ms())));
     }
-    *out->add_slow_queries() = std::move(query);
-  }
-  for (auto& pattern : deps_.observed.n_plus_one().Patterns(limit_count)) {
-    *out->add_n_plus_one_patterns() = std::move(pattern);
   }
   for (auto& alert : ledger_.Holding()) *out->add_alerts() = std::move(alert);
   for (auto& query : *out->mutable_top_queries()) {

@@ -74,6 +74,8 @@ class WatchLoop {
   void AddReplicas(const ReplicaReadings& readings, int limit_count, v1::GetStatsResponse* out);
 
  private:
+  // Of that, what the rules for alerts look at.
+  void AddSeen(int limit_count, v1::GetStatsResponse* out) const;
   struct Reading;
   struct Capture;
   static absl::StatusOr<Reading> ReadAll(postgres::Connection& connection,
