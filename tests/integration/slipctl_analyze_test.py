@@ -2,9 +2,11 @@
 
 import html.parser
 import json
+import sys
 import unittest
+from pathlib import Path
 
-import shared_suite  # noqa: F401  (puts tools/python on the path)
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools/python"))
 from suite_figures import Figures, metrics_addresses, num
 from suite_findings import findings_of
 from suite_report import as_html, as_json, as_lines, as_md

@@ -8,7 +8,6 @@ import threading
 import time
 import unittest
 import uuid
-from pathlib import Path
 
 import grpc
 

@@ -1,7 +1,7 @@
 """The benchmarks of isolation: whether the readers of notifications notice that others stop reading,
 or that an address floods the edge."""
 
-from bench_notify import Ours, raise_file_limit, serve, versions  # noqa: F401
+from bench_notify import Ours, raise_file_limit, versions
 from bench_processes import CpuMeter, Parties, as_flags, driver
 from bench_queue import Options
 from bench_report import Report, median, rounded, spread

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from bench_processes import (BenchError, Parties, Party, TICKS_PER_S, as_flags, driver,
+from bench_processes import (BenchError, Parties, Party, TICKS_PER_S,
                              environment_versions, wait_for_keyboard, _wait_ready)
 from bench_queue import SERVER_SETTINGS, Options
 from bench_report import Report, median, rounded, spread
@@ -173,7 +173,7 @@ def db_pool(options: Options) -> Report:
     report = Report("db-pool", runs=runs)
     server = {key: value for key, value in SERVER_SETTINGS.items() if key != "events"}
     pgbouncer = subprocess.run(["/usr/sbin/pgbouncer", "--version"], capture_output=True, text=True)
-    postgres = subprocess.run([_programs() / "postgres", "--version"], capture_output=True, text=True)
+    postgres = subprocess.run([postgres_programs() / "postgres", "--version"], capture_output=True, text=True)
     report.figures = {
         "versions": {**environment_versions(), "postgres": postgres.stdout.strip(),
                      "pgbouncer": pgbouncer.stdout.splitlines()[0]},

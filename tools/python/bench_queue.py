@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from bench_processes import (REDIS_SETTINGS, BenchError, CpuMeter, Parties, driver,
-                             environment_versions, as_flags, redis_used_memory, wait_for_keyboard)
+                             environment_versions, redis_used_memory, wait_for_keyboard)
 from bench_report import Report, median, rounded, spread
 from bench_unary import CHANNELS, ECHO, run_echo, run_load, start_echo
 
