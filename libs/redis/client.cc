@@ -98,6 +98,16 @@ struct Client::Impl {
     return request;
   }
 
+  static Request MakeTransaction(std::vector<std::vector<std::string>> commands) {
+    Request request;
+    request.kind = Request::Kind::kTransaction;
+    for (std::vector<std::string>& command : commands) {
+      request.words_counts.push_back(command.size());
+      std::move(command.begin(), command.end(), std::back_inserter(request.args));
+    }
+    return request;
+  }
+
   // `to` null: wherever the key belongs.
   static Async<absl::StatusOr<Value>> Run(std::shared_ptr<Impl> impl, Request request,
                                           std::string routing_key, std::shared_ptr<Connection> to) {
@@ -213,6 +223,19 @@ Async<absl::StatusOr<Value>> Client::Eval(const Script& script, std::vector<std:
   std::string routing_key = keys.empty() ? std::string() : keys.front();
   return Impl::Run(impl_, Impl::MakeEval(script, std::move(keys), std::move(args)),
                    std::move(routing_key), nullptr);
+}
+
+void Client::Transaction(std::string_view routing_key,
+                         std::vector<std::vector<std::string>> commands, Done done) {
+  Request request = Impl::MakeTransaction(std::move(commands));
+  request.done = std::move(done);
+  impl_->Submit(std::move(request), routing_key);
+}
+
+Async<absl::StatusOr<Value>> Client::Transaction(std::string_view routing_key,
+                                                 std::vector<std::vector<std::string>> commands) {
+  return Impl::Run(impl_, Impl::MakeTransaction(std::move(commands)), std::string(routing_key),
+                   nullptr);
 }
 
 Async<std::vector<NodeReply>> Client::ForEachPrimary(std::vector<std::string> args) {

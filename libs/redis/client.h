@@ -168,6 +168,17 @@ class Client {
   Async<absl::StatusOr<Value>> Eval(const Script& script, std::vector<std::string> keys,
                                     std::vector<std::string> args);
 
+  // MULTI, the commands, EXEC, with nothing of others in between: all of them are run, or, when the
+  // server refuses one beforehand (unknown, OOM, READONLY), none. Answers what each answered; the
+  // error of one that failed when it ran (the others have been run then). The user must have the
+  // right to MULTI and EXEC: without it the commands run by themselves, and the answer is
+  // REDIS_NO_PERMISSION, so ask with a command that does no harm first.
+  // `routing_key` as for Command; no command is empty.
+  void Transaction(std::string_view routing_key, std::vector<std::vector<std::string>> commands,
+                   Done done);
+  Async<absl::StatusOr<Value>> Transaction(std::string_view routing_key,
+                                           std::vector<std::vector<std::string>> commands);
+
   // Runs a command on every primary that is known (waits for a cluster's slots to be known, for
   // at most command_timeout). Not empty; one entry for each primary, answered by that one alone:
   // UNAVAILABLE when it leaves the cluster meanwhile.

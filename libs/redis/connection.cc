@@ -133,6 +133,10 @@ bool Connection::Encode(std::deque<Request>& from, size_t* commands_count) {
       pending_.push_back(std::move(asking));
     }
     AppendRequest(buffer, from.front());
+    if (from.front().kind == Request::Kind::kTransaction) {
+      from.front().replies_left = from.front().words_counts.size() + 2;
+      from.front().refused_text.clear();
+    }
     waiting_ = waiting_ || Commits(from.front());
     pending_.push_back(std::move(from.front()));
     from.pop_front();
@@ -142,8 +146,9 @@ bool Connection::Encode(std::deque<Request>& from, size_t* commands_count) {
 }
 
 bool Connection::Commits(const Request& request) const {
-  return config_.options.wait_replicas_count > 0 && request.script && request.script->commits() &&
-         request.kind == Request::Kind::kEval;
+  if (config_.options.wait_replicas_count == 0) return false;
+  return request.kind == Request::Kind::kTransaction ||
+         (request.kind == Request::Kind::kEval && request.script->commits());
 }
 
 void Connection::AppendWait() {
@@ -222,7 +227,16 @@ void Connection::OnRead(const LinkPtr& link, error_code error, size_t bytes_coun
   Flush();
 }
 
+// Whether a transaction waits for more replies after this one.
+bool Connection::TakesMore(const Value& value) {
+  Request& request = pending_.front();
+  if (request.kind != Request::Kind::kTransaction || --request.replies_left == 0) return false;
+  if (value.is_error() && request.refused_text.empty()) request.refused_text = value.text;
+  return true;
+}
+
 void Connection::OnReply(Value value, TimePoint now) {
+  if (TakesMore(value)) return;
   Request request = std::move(pending_.front());
   pending_.pop_front();
   switch (request.kind) {
@@ -234,6 +248,15 @@ void Connection::OnReply(Value value, TimePoint now) {
       return;  // a failure shows in the EVALSHA behind it
     case Request::Kind::kWait:
       return OnWaited(value, now);
+    case Request::Kind::kTransaction:
+      // EXEC only says that it refuses; why was said before.
+      if (value.is_error() && !request.refused_text.empty()) value.text = request.refused_text;
+      for (const Value& one : value.elements) {
+        if (!one.is_error()) continue;
+        config_.counters->AddRoundTrip(now - request.submitted);
+        return Finish(std::move(request), FromErrorWithin(one.text));
+      }
+      break;
     case Request::Kind::kCommand:
     case Request::Kind::kEval:
       break;

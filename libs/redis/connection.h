@@ -99,6 +99,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void StartRead(const LinkPtr& link);
   void OnRead(const LinkPtr& link, boost::system::error_code error, size_t bytes_count);
   void OnReply(Value value, TimePoint now);
+  bool TakesMore(const Value& value);
   void OnWaited(const Value& value, TimePoint now);
   void AppendWait();
   bool Retry(Request& request, const std::string& error_text);

@@ -122,6 +122,12 @@ absl::Status FromErrorReply(std::string_view error_text) {
                        absl::StrCat("Redis answered an error: ", text));
 }
 
+absl::Status FromErrorWithin(std::string_view error_text) {
+  return status::Error(absl::StatusCode::kInternal, kError,
+                       absl::StrCat("Redis ran a transaction, and one of its commands failed: ",
+                                    Abseil(error_text)));
+}
+
 std::optional<Redirect> ParseRedirect(std::string_view error_text) {
   const std::vector<std::string> words = absl::StrSplit(Abseil(error_text), ' ');
   if (words.size() < 3 || (words[0] != "MOVED" && words[0] != "ASK")) return std::nullopt;

@@ -50,6 +50,8 @@ enum class ErrorKind {
 ErrorKind KindOf(std::string_view error_text);
 
 absl::Status FromErrorReply(std::string_view error_text);
+// Of one command of a transaction whose others were run.
+absl::Status FromErrorWithin(std::string_view error_text);
 
 // UNAVAILABLE with a retry delay. `what` is a sentence without a full stop.
 absl::Status Unavailable(std::string_view what, bool sent);

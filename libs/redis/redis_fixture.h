@@ -54,6 +54,16 @@ class RedisFixture : public testing::Test {
     return future;
   }
 
+  static std::future<Reply> SendTransaction(Client& client,
+                                            std::vector<std::vector<std::string>> commands,
+                                            const std::string& key = "") {
+    auto promise = std::make_shared<std::promise<Reply>>();
+    auto future = promise->get_future();
+    client.Transaction(key, std::move(commands),
+                       [promise](Reply reply) { promise->set_value(std::move(reply)); });
+    return future;
+  }
+
   template <class T>
   T Await(std::function<Async<T>()> coroutine) {
     auto promise = std::make_shared<std::promise<T>>();

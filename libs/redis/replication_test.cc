@@ -53,6 +53,16 @@ TEST_F(ReplicationTest, ACommitIsAnsweredOnceTheReplicaHasIt) {
   EXPECT_EQ(client_->stats().not_replicated_count, before);
 }
 
+TEST_F(ReplicationTest, ATransactionIsACommit) {
+  const Reply reply = SendTransaction(*client_, {{"SET", "a", "1"}, {"SET", "b", "1"}}).get();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(*replica_->Cli({"GET", "b"}), "1");
+  replica_->Pause();
+  const absl::Status status = SendTransaction(*client_, {{"SET", "c", "1"}}).get().status();
+  EXPECT_EQ(status::Reason(status), kNotReplicated) << status;
+  replica_->Resume();
+}
+
 TEST_F(ReplicationTest, CommitsOfOneWriteShareAWait) {
   ASSERT_TRUE(Commit("first").get().ok());
   Replies replies;

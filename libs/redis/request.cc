@@ -18,6 +18,21 @@ void AppendEval(std::string& out, const Request& request) {
   for (const auto& arg : request.args) AppendBulk(out, arg);
 }
 
+void AppendWord(std::string& out, std::string_view word) {
+  AppendArrayHeader(out, 1);
+  AppendBulk(out, word);
+}
+
+void AppendTransaction(std::string& out, const Request& request) {
+  AppendWord(out, "MULTI");
+  size_t at = 0;
+  for (const size_t count : request.words_counts) {
+    AppendArrayHeader(out, count);
+    for (const size_t end = at + count; at < end; ++at) AppendBulk(out, request.args[at]);
+  }
+  AppendWord(out, "EXEC");
+}
+
 }  // namespace
 
 void AppendRequest(std::string& out, const Request& request) {
@@ -27,14 +42,15 @@ void AppendRequest(std::string& out, const Request& request) {
       return AppendCommand(out, request.args);
     case Request::Kind::kEval:
       return AppendEval(out, request);
+    case Request::Kind::kTransaction:
+      return AppendTransaction(out, request);
     case Request::Kind::kLoadScript:
       AppendArrayHeader(out, 3);
       AppendBulk(out, "SCRIPT");
       AppendBulk(out, "LOAD");
       return AppendBulk(out, request.script->source());
     case Request::Kind::kAsking:
-      AppendArrayHeader(out, 1);
-      return AppendBulk(out, "ASKING");
+      return AppendWord(out, "ASKING");
   }
 }
 

@@ -22,6 +22,7 @@ struct Request {
   enum class Kind : uint8_t {
     kCommand,
     kEval,
+    kTransaction,
     kLoadScript,  // our own, before an EVALSHA that met NOSCRIPT
     kAsking,      // our own, before a command that was sent here by ASK
     kWait,        // our own, behind the commits of a write
@@ -33,10 +34,14 @@ struct Request {
   uint8_t moves_count = 0;         // MOVED, ASK and TRYAGAIN so far
   uint8_t script_tries_count = 0;  // NOSCRIPT so far; from the second on the source travels (EVAL)
   int slot = -1;                   // of a cluster; -1: any node
-  std::vector<std::string> args;   // kCommand, kWait: all words; kEval: those after the keys
-  std::vector<std::string> keys;   // kEval
-  std::optional<Script> script;    // kEval, kLoadScript
-  size_t bytes_count = 0;          // its share of max_queued_bytes
+  // kCommand, kWait: all words; kEval: those after the keys; kTransaction: those of all commands.
+  std::vector<std::string> args;
+  std::vector<size_t> words_counts;  // kTransaction: of each command
+  std::vector<std::string> keys;     // kEval
+  std::optional<Script> script;      // kEval, kLoadScript
+  size_t replies_left = 0;   // kTransaction, once sent: MULTI's, one for each command, EXEC's
+  std::string refused_text;  // kTransaction: the first error among those before EXEC's
+  size_t bytes_count = 0;    // its share of max_queued_bytes
   TimePoint submitted;
   TimePoint deadline;
   Client::Done done;  // empty for our own

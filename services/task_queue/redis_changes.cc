@@ -1,6 +1,8 @@
 #include "services/task_queue/redis_changes.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -71,47 +73,58 @@ void Changes::SortedAdd(std::string key, int64_t score, std::string member) {
   commands_.push_back({"ZADD", std::move(key), absl::StrCat(score), std::move(member)});
 }
 
+template <class Take>
+void Changes::EachCommand(const Take& take) {
+  // `command [key] words...`, cut where it is too long.
+  const auto cut = [&](std::vector<std::string> head, std::vector<std::string> words) {
+    for (size_t i = 0; i < words.size(); i += kMaxMembersCount) {
+      std::vector<std::string> command = head;
+      const size_t end = std::min(words.size(), i + kMaxMembersCount);
+      command.reserve(head.size() + end - i);
+      std::move(words.begin() + static_cast<std::ptrdiff_t>(i),
+                words.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(command));
+      take(std::move(command));
+    }
+  };
+  std::vector<std::string> pairs;
+  pairs.reserve(2 * sets_.size());
+  for (auto& [key, value] : sets_) {
+    pairs.push_back(std::move(key));
+    pairs.push_back(std::move(value));
+  }
+  cut({"MSET"}, std::move(pairs));
+  cut({"UNLINK"}, std::move(deletes_));
+  for (auto& [command, key, members] : groups_) {
+    cut({std::string(command), std::move(key)}, std::move(members));
+  }
+  for (auto& command : commands_) take(std::move(command));
+}
+
 std::vector<std::string> Changes::Encode(const std::string& counters) && {
   std::vector<std::string> out;
   out.reserve(2 + conditions_.size() + 3 * sets_.size() + 8 * groups_.size());
   Append(out, static_cast<size_t>(conditions_count_));
   std::move(conditions_.begin(), conditions_.end(), std::back_inserter(out));
-  for (size_t i = 0; i < sets_.size(); i += kMaxMembersCount) {
-    const size_t end = std::min(sets_.size(), i + kMaxMembersCount);
-    Append(out, 1 + 2 * (end - i));
-    out.push_back("MSET");
-    for (size_t k = i; k < end; ++k) {
-      out.push_back(std::move(sets_[k].first));
-      out.push_back(std::move(sets_[k].second));
-    }
-  }
-  for (size_t i = 0; i < deletes_.size(); i += kMaxMembersCount) {
-    const size_t end = std::min(deletes_.size(), i + kMaxMembersCount);
-    Append(out, 1 + end - i);
-    out.push_back("UNLINK");
-    std::move(deletes_.begin() + static_cast<std::ptrdiff_t>(i),
-              deletes_.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
-  }
-  for (auto& [command, key, members] : groups_) {
-    for (size_t i = 0; i < members.size(); i += kMaxMembersCount) {
-      const size_t end = std::min(members.size(), i + kMaxMembersCount);
-      Append(out, 2 + end - i);
-      out.emplace_back(command);
-      out.push_back(key);
-      std::move(members.begin() + static_cast<std::ptrdiff_t>(i),
-                members.begin() + static_cast<std::ptrdiff_t>(end), std::back_inserter(out));
-    }
-  }
-  for (auto& command : commands_) {
+  EachCommand([&out](std::vector<std::string> command) {
     Append(out, command.size());
     std::move(command.begin(), command.end(), std::back_inserter(out));
-  }
+  });
   for (const auto& [ring, tenant] : joins_) {
     out.insert(out.end(), {"3", "JOIN", ring, tenant});
   }
   for (const auto& [field, delta] : counts_) {
     if (delta == 0) continue;
     out.insert(out.end(), {"4", "HINCRBY", counters, field, absl::StrCat(delta)});
+  }
+  return out;
+}
+
+std::vector<std::vector<std::string>> Changes::EncodeCommands(const std::string& counters) && {
+  std::vector<std::vector<std::string>> out;
+  for (const auto& [ring, tenant] : joins_) out.push_back({"ZADD", ring, "NX", "0", tenant});
+  EachCommand([&out](std::vector<std::string> command) { out.push_back(std::move(command)); });
+  for (const auto& [field, delta] : counts_) {
+    if (delta != 0) out.push_back({"HINCRBY", counters, field, absl::StrCat(delta)});
   }
   return out;
 }

@@ -42,8 +42,18 @@ class Changes {
 
   // ARGV of the Apply script; `counters` is the key of the hash of counters.
   std::vector<std::string> Encode(const std::string& counters) &&;
+  // The same as the commands of a transaction, the joins first. REQUIRES: no conditions, and no
+  // Command with a word of the script's own. Who joins has the least pass, and has its turn next,
+  // as with the pass that was served last, which only the script can know.
+  std::vector<std::vector<std::string>> EncodeCommands(const std::string& counters) &&;
+  // How many of those commands, from the first, are joins.
+  size_t joins_count() const { return joins_.size(); }
 
  private:
+  // The commands without joins and counts, `take` each.
+  template <class Take>
+  void EachCommand(const Take& take);
+
   std::vector<std::string> conditions_;
   int conditions_count_ = 0;
   std::vector<std::pair<std::string, std::string>> sets_;

@@ -15,8 +15,6 @@ namespace slipstream::task_queue {
 
 namespace {
 
-constexpr size_t kMaxBatchCount = 512;
-constexpr size_t kMaxKnownKeysCount = 16;
 constexpr int64_t kBucketMs = 1'000;
 
 std::string DepthCounter(char kind, const TaskRecord& task) {
@@ -24,14 +22,14 @@ std::string DepthCounter(char kind, const TaskRecord& task) {
                       task.task_type);
 }
 
-std::string StatusCounter(TaskStatus status) { return absl::StrCat("s", static_cast<int>(status)); }
-
 bool HasTimer(const TaskRecord& task) {
   return (task.status == TaskStatus::kScheduled && task.ready_at != absl::InfiniteFuture()) ||
          (task.status == TaskStatus::kPending && task.expires_at != absl::InfiniteFuture());
 }
 
 }  // namespace
+
+std::string StatusCounter(TaskStatus status) { return absl::StrCat("s", static_cast<int>(status)); }
 
 int64_t BucketOf(const TaskRecord& task) {
   const int64_t at = absl::ToUnixMillis(task.expires_at);
@@ -47,10 +45,11 @@ absl::Status UnexpectedReply(std::string_view script) {
 }
 
 RedisShard::RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count,
-                       bool keeps_permits)
+                       int64_t room_margin, bool keeps_permits)
     : client_(client),
       prefix_(std::move(prefix)),
       max_tasks_count_(max_tasks_count),
+      room_margin_(room_margin),
       keeps_permits_(keeps_permits),
       submits_(client.executor(), kMaxBatchCount, 2,
                [this](auto tasks, auto done) { RunSubmit(std::move(tasks), std::move(done)); }),
@@ -98,113 +97,6 @@ Async<absl::StatusOr<bool>> RedisShard::Apply(Changes changes) {
   auto reply = co_await Eval(redis_scripts::Apply(), std::move(changes).Encode(Key("n")));
   if (!reply.ok()) co_return reply.status();
   co_return reply->elements.empty();
-}
-
-Async<std::vector<absl::Status>> RedisShard::Submit(std::vector<PlainSubmit> tasks) {
-  using Results = std::vector<absl::Status>;
-  auto shared = std::make_shared<std::vector<PlainSubmit>>(std::move(tasks));
-  co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
-    auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    submits_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
-  });
-}
-
-void RedisShard::RunSubmit(std::vector<PlainSubmit> tasks,
-                           std::function<void(std::vector<absl::Status>)> done) {
-  Changes changes;
-  const auto count = static_cast<int64_t>(tasks.size());
-  changes.RequireRoom("total", count, max_tasks_count_);
-  std::vector<SubmitKeys> known;
-  for (PlainSubmit& plain : tasks) {
-    const TaskRecord& task = *plain.task;
-    // A batch has few kinds; one is found by a look at those before it.
-    auto keys = std::find_if(known.begin(), known.end(),
-                             [&](const SubmitKeys& one) { return one.AreOf(task); });
-    if (keys == known.end()) {
-      if (known.size() >= kMaxKnownKeysCount) known.clear();
-      keys = known.insert(known.end(), KeysOf(task));
-    }
-    changes.Set(BodyKey(plain.id), std::move(plain.body));
-    changes.Add("RPUSH", keys->place.lane, std::move(plain.element));
-    changes.Join(keys->place.ring, keys->place.tenant);
-    changes.Add("RPUSH", keys->owner, std::move(plain.id));
-    changes.Count(keys->counter, 1);
-  }
-  changes.Count("total", count);
-  changes.Count(StatusCounter(TaskStatus::kPending), count);
-  auto answer = [done = std::move(done), count](absl::StatusOr<redis::Value> reply) {
-    absl::Status result = reply.status();
-    if (reply.ok() && !reply->elements.empty()) result = QueueFull("task_queue.max_tasks_count");
-    done(std::vector<absl::Status>(static_cast<size_t>(count), result));
-  };
-  client_.Eval(redis_scripts::Apply(), {prefix_}, std::move(changes).Encode(Key("n")),
-               std::move(answer));
-}
-
-Async<std::vector<absl::Status>> RedisShard::Succeed(std::vector<PlainSuccess> tasks) {
-  using Results = std::vector<absl::Status>;
-  auto shared = std::make_shared<std::vector<PlainSuccess>>(std::move(tasks));
-  co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
-    auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    successes_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
-  });
-}
-
-void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks,
-                            std::function<void(std::vector<absl::Status>)> done) {
-  std::vector<std::string> args;
-  args.reserve(1 + 3 * tasks.size() + 16);
-  args.push_back(absl::StrCat(tasks.size()));
-  for (PlainSuccess& task : tasks) {
-    args.push_back(task.id);
-    args.push_back(task.fence);
-    args.push_back(task.state);
-  }
-  // Runs of one session and of one bucket.
-  const auto group = [&](const char* command, const auto& name) {
-    for (size_t first = 0; first < tasks.size();) {
-      size_t last = first;
-      const std::string key = name(tasks[first]);
-      while (last + 1 < tasks.size() && name(tasks[last + 1]) == key) ++last;
-      args.insert(args.end(), {command, key, absl::StrCat(first + 1), absl::StrCat(last + 1)});
-      first = last + 1;
-    }
-  };
-  group("SREM", [](const PlainSuccess& task) { return "h:" + task.session_id; });
-  group("RPUSH", [](const PlainSuccess& task) { return absl::StrCat("f:", task.bucket); });
-  auto kept = std::make_shared<std::vector<PlainSuccess>>(std::move(tasks));
-  auto answer = [this, kept, done = std::move(done)](absl::StatusOr<redis::Value> reply) mutable {
-    const size_t count = kept->size();
-    if (!reply.ok() || reply->elements.empty()) {
-      done(std::vector<absl::Status>(count, reply.status()));
-      return;
-    }
-    // Nothing was changed: the others once more, without those whose fence is another.
-    std::vector<bool> refused(count, false);
-    for (const redis::Value& place : reply->elements) {
-      if (place.integer >= 0 && static_cast<size_t>(place.integer) < count) {
-        refused[static_cast<size_t>(place.integer)] = true;
-      }
-    }
-    std::vector<PlainSuccess> rest;
-    for (size_t i = 0; i < count; ++i) {
-      if (!refused[i]) rest.push_back(std::move((*kept)[i]));
-    }
-    auto merge = [refused, done = std::move(done)](std::vector<absl::Status> results) {
-      std::vector<absl::Status> all;
-      auto next = results.begin();
-      for (const bool was_refused : refused) {
-        all.push_back(was_refused ? absl::AbortedError("changed meanwhile") : *next++);
-      }
-      done(std::move(all));
-    };
-    if (rest.empty()) {
-      merge({});
-    } else {
-      RunSucceed(std::move(rest), std::move(merge));
-    }
-  };
-  client_.Eval(redis_scripts::Succeed(), {prefix_}, std::move(args), std::move(answer));
 }
 
 // --- from records to keys

@@ -23,7 +23,9 @@
 #ifndef SERVICES_TASK_QUEUE_REDIS_SHARD_H_
 #define SERVICES_TASK_QUEUE_REDIS_SHARD_H_
 
+#include <atomic>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -62,9 +64,12 @@ class RedisShard {
  public:
   using Stored = redis_codec::Stored;
 
-  // `keeps_permits`: the one shard that counts what types with limits run, over all shards.
+  static constexpr size_t kMaxBatchCount = 512;  // plain submits, or successes
+
+  // `room_margin`: see RedisTaskStoreOptions. `keeps_permits`: the one shard that counts what types
+  // with limits run, over all shards.
   RedisShard(redis::Client& client, std::string prefix, int64_t max_tasks_count,
-             bool keeps_permits);
+             int64_t room_margin, bool keeps_permits);
   RedisShard(const RedisShard&) = delete;
   RedisShard& operator=(const RedisShard&) = delete;
 
@@ -136,21 +141,33 @@ class RedisShard {
   void PutInLane(const LanePlace& place, std::string element, bool front, Changes& changes) const;
   Async<absl::Status> TakeKey(const Stored& task, bool front, Changes& changes);
   Async<absl::Status> GiveKeyUp(const Stored& task, Changes& changes);
-  void RunSubmit(std::vector<PlainSubmit> tasks,
-                 std::function<void(std::vector<absl::Status>)> done);
-  void RunSucceed(std::vector<PlainSuccess> tasks,
-                  std::function<void(std::vector<absl::Status>)> done);
+  using Answer = std::function<void(std::vector<absl::Status>)>;
+  void RunSubmit(std::vector<PlainSubmit> tasks, Answer done);
+  void SubmitByTransaction(Changes changes, size_t count, Answer done);
+  void SubmitByScript(Changes changes, size_t count, Answer done);
+  void LearnTotal();
+  void RunSucceed(std::vector<PlainSuccess> tasks, Answer done);
 
   redis::Client& client_;
   const std::string prefix_;
   const int64_t max_tasks_count_;
+  const int64_t room_margin_;
   const bool keeps_permits_;
+  // What decides how a submit is made. Outlives the shard where an answer that nobody waits for
+  // does.
+  struct Room {
+    // The tasks of this shard when Redis last told; below 0: not known.
+    std::atomic<int64_t> total{-1};
+    std::atomic<bool> may_use_transactions{true};
+  };
+  const std::shared_ptr<Room> room_ = std::make_shared<Room>();
   Batcher<PlainSubmit, absl::Status> submits_;
   Batcher<PlainSuccess, absl::Status> successes_;
 };
 
 // When an ended task is forgotten, in ms, rounded up: tasks of one second share a list.
 int64_t BucketOf(const TaskRecord& task);
+std::string StatusCounter(TaskStatus status);  // field of the hash of counters
 absl::Status UnexpectedReply(std::string_view script);
 
 }  // namespace slipstream::task_queue

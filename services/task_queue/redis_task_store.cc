@@ -23,8 +23,9 @@ RedisTaskStore::RedisTaskStore(redis::Client& client, RedisTaskStoreOptions opti
     : client_(client), options_(std::move(options)) {
   const int count = std::clamp(options_.shards_count, 1, 1024);
   for (int i = 0; i < count; ++i) {
-    shards_.push_back(std::make_unique<RedisShard>(
-        client, absl::StrCat(options_.name, "{", i, "}:"), options_.max_tasks_count, i == 0));
+    shards_.push_back(
+        std::make_unique<RedisShard>(client, absl::StrCat(options_.name, "{", i, "}:"),
+                                     options_.max_tasks_count, options_.room_margin, i == 0));
   }
 }
 

@@ -39,6 +39,10 @@ struct RedisTaskStoreOptions {
   std::string name = "slipstream";       // first part of every key
   int shards_count = 1;                  // 1-1,024
   int64_t max_tasks_count = 10'000'000;  // finished ones included; of each shard
+  // What other servers may have added to a shard since Redis last told its total: while that much
+  // room is left a submit is made without a look at it. Each server has at most two batches under
+  // way, so this is enough for 16 of them; with more the bound may be passed by some thousands.
+  int64_t room_margin = 16 * 2 * static_cast<int64_t>(RedisShard::kMaxBatchCount);
   int64_t max_outbox_count = 1'000'000;  // elements; beyond it the oldest are dropped and counted
   absl::Duration aging_step = absl::Seconds(30);
   task_state::RetryPolicy retry;

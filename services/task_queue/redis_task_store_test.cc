@@ -19,6 +19,7 @@ RedisTaskStoreOptions Options(int shards_count) {
   RedisTaskStoreOptions options;
   options.shards_count = shards_count;
   options.max_tasks_count = kContractTasksCount;
+  options.room_margin = 0;  // this is the only server
   options.aging_step = kContractAgingStep;
   options.retry = kContractRetry;
   // The contract moves time by hand, and has no forwarder.
