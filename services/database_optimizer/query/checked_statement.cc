@@ -106,9 +106,9 @@ class Walk {
     } else if (key == "FuncCall") {
       const std::string name = FunctionName(value);
       if (HasLastingEffect(name)) {
-        out_->status = Refused(kFunctionNotAllowed,
-                               absl::StrCat("the function ", name,
-                                            " has effects beyond reading; Query does not run it"));
+        out_->status = Refused(
+            kFunctionNotAllowed,
+            absl::StrCat("the function ", name, " has effects beyond reading; it is not run"));
       }
     } else if (key == "intoClause") {
       NotReadOnly("SELECT INTO makes a table");
@@ -120,7 +120,7 @@ class Walk {
     }
   }
   void NotReadOnly(const char* why) {
-    out_->status = Refused(kNotReadOnly, absl::StrCat("Query only reads: ", why));
+    out_->status = Refused(kNotReadOnly, absl::StrCat("only statements that read are run: ", why));
   }
 
   CheckedStatement* const out_;
@@ -141,7 +141,7 @@ void Check(const json& tree, CheckedStatement* out) {
   if (!statement.contains("SelectStmt")) {
     const std::string kind = statement.empty() ? "" : statement.begin().key();
     out->status =
-        Refused(kNotReadOnly, absl::StrCat("Query runs SELECT, VALUES, TABLE and WITH alone, not ",
+        Refused(kNotReadOnly, absl::StrCat("only SELECT, VALUES, TABLE and WITH are run, not ",
                                            kind.substr(0, kind.find("Stmt"))));
     return;
   }

@@ -81,14 +81,7 @@ absl::Status CheckRequest(const v1::ExplainQueryRequest& request) {
   }
   const auto parsed = ParseStatement(statement);
   if (!parsed.ok()) return parsed.status();
-  if (!parsed->write.empty()) {
-    return status::Error(
-        absl::StatusCode::kInvalidArgument, kWriteRefused,
-        absl::StrCat("only statements that read can be explained, and this one has ", parsed->write,
-                     "; explain the SELECT that finds the same rows"),
-        {{"found", parsed->write}});
-  }
-  // Functions whose effects a read-only transaction does not stop.
+  // Writes, and functions whose effects a read-only transaction does not stop.
   if (absl::Status refused = CheckStatement(statement).status; !refused.ok()) return refused;
   if (parsed->parameters_count != request.parameters_size()) {
     return status::FieldError("parameters",

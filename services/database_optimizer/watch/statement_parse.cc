@@ -31,34 +31,16 @@ std::string KindOf(absl::string_view node) {
   return out;
 }
 
-std::string LockWords(const Json& clause) {
-  const std::string strength = clause.value("strength", "");
-  if (strength == "LCS_FORKEYSHARE") return "FOR KEY SHARE";
-  if (strength == "LCS_FORSHARE") return "FOR SHARE";
-  if (strength == "LCS_FORNOKEYUPDATE") return "FOR NO KEY UPDATE";
-  return "FOR UPDATE";
-}
-
 // Looks at every node of the tree, without recursion: statements nest as deep as their author
 // likes.
-void Inspect(const Json& root, absl::string_view top, ParsedStatement& out) {
+int GreatestParameter(const Json& root) {
+  int greatest = 0;
   std::vector<std::pair<const Json*, std::string>> left = {{&root, ""}};
   while (!left.empty()) {
     const auto [node, name] = left.back();
     left.pop_back();
     if (node->is_object()) {
-      if (name == "ParamRef") {
-        out.parameters_count = std::max(out.parameters_count, node->value("number", 0));
-      } else if (name == "intoClause") {
-        out.write = "SELECT INTO";
-      } else if (name == "LockingClause" && out.write.empty()) {
-        out.write = LockWords(*node);
-      } else if (name == "InsertStmt" || name == "UpdateStmt" || name == "DeleteStmt" ||
-                 name == "MergeStmt") {
-        out.write = absl::StrCat(KindOf(name), name == top ? "" : " in WITH");
-      }
-    }
-    if (node->is_object()) {
+      if (name == "ParamRef") greatest = std::max(greatest, node->value("number", 0));
       for (const auto& [key, value] : node->items()) {
         if (value.is_structured()) left.emplace_back(&value, key);
       }
@@ -68,6 +50,7 @@ void Inspect(const Json& root, absl::string_view top, ParsedStatement& out) {
       }
     }
   }
+  return greatest;
 }
 
 }  // namespace
@@ -105,8 +88,7 @@ absl::StatusOr<ParsedStatement> ParseStatement(const std::string& statement) {
   out.kind = KindOf(node);
   out.planned = node == "SelectStmt" || node == "InsertStmt" || node == "UpdateStmt" ||
                 node == "DeleteStmt" || node == "MergeStmt";
-  if (!out.planned) out.write = out.kind;
-  Inspect(one, node, out);
+  out.parameters_count = GreatestParameter(one);
   return out;
 }
 

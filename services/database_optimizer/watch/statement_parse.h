@@ -26,9 +26,6 @@ struct ParsedStatement {
   std::string kind;
   // Whether PostgreSQL plans it: SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE, MERGE.
   bool planned = false;
-  // What makes it more than reading, such as "INSERT", "SELECT INTO", "FOR UPDATE", "DELETE in
-  // WITH"; empty for a statement that only reads, as far as its text says.
-  std::string write;
   // The greatest n of its parameters $n; 0 for none.
   int parameters_count = 0;
 };

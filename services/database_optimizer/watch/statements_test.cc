@@ -78,29 +78,7 @@ TEST(ParseStatement, OneStatementAndWhatItIs) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->kind, "SELECT");
   EXPECT_TRUE(parsed->planned);
-  EXPECT_EQ(parsed->write, "");
   EXPECT_EQ(parsed->parameters_count, 3);
-}
-
-TEST(ParseStatement, WhatWritesIsNamed) {
-  const std::pair<const char*, const char*> kCases[] = {
-      {"INSERT INTO t VALUES (1)", "INSERT"},
-      {"WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone", "DELETE in WITH"},
-      {"SELECT * FROM (SELECT 1) x FOR UPDATE", "FOR UPDATE"},
-      {"SELECT 1 FROM t FOR KEY SHARE", "FOR KEY SHARE"},
-      {"SELECT 1 INTO x", "SELECT INTO"},
-      {"CREATE ROLE x", "CREATE ROLE"},
-      {"EXPLAIN ANALYZE DELETE FROM t", "DELETE in WITH"},
-      {"COPY t TO PROGRAM 'sh'", "COPY"}};
-  for (const auto& [sql, write] : kCases) {
-    auto parsed = ParseStatement(sql);
-    ASSERT_TRUE(parsed.ok()) << sql << parsed.status();
-    if (std::string(sql).starts_with("EXPLAIN")) {
-      EXPECT_FALSE(parsed->write.empty()) << sql;
-    } else {
-      EXPECT_EQ(parsed->write, write) << sql;
-    }
-  }
 }
 
 TEST(ParseStatement, SeveralNoneAndBrokenOnesAreRefused) {
