@@ -11,6 +11,12 @@ namespace {
 constexpr int64_t kFullPercent = 95;
 constexpr double kAheadPerEntry = 0.05;
 constexpr double kAheadPerRead = 0.001;
+// Instead of S3-FIFO: it is seldom far from the best, and coming back to it costs more than
+// coming back to any other (ShadowCaches::Judge).
+constexpr double kAheadOfS3FifoPerEntry = 0.2;
+// How much less room the early shadows have, and how many keys, as parts of the others'.
+constexpr int64_t kEarlyRoomPart = 2;
+constexpr size_t kEarlyRecordsPart = 2;
 
 }  // namespace
 
@@ -24,7 +30,8 @@ AdaptivePolicy::~AdaptivePolicy() = default;
 
 void AdaptivePolicy::Insert(Link* link) {
   ApplyTouches();
-  credit_count_ = std::min(credit_count_ + kHitsPerMissCount, kMaxCreditCount);
+  credit_count_ =
+      std::min(credit_count_ + kHitsPerMissCount, std::max(kLeastMaxCreditCount, count()));
   hits_since_miss_count_ = 0;
   if (votes_ != nullptr) {
     votes_->Insert(link, 0);
@@ -67,9 +74,30 @@ void AdaptivePolicy::ApplyTouches() {
 }
 
 void AdaptivePolicy::Read(Link* link, bool hit) {
+  if (early_ != nullptr) ReadEarly(link, hit);
   if (!shadows_.Sampled(link->hash)) return;
   shadows_.Read(link, hit, votes_.get());
   if (shadows_.due()) Decide();
+}
+
+void AdaptivePolicy::ReadEarly(Link* link, bool hit) {
+  if (!early_->Sampled(link->hash)) return;
+  early_->Read(link, hit, nullptr);
+  if (early_->overfull()) early_->HalveSample();
+  if (!early_->due()) return;
+  const auto verdict = early_->Judge(rule_);
+  if (!full()) return;
+  Follow(verdict.best);
+  early_.reset();
+}
+
+bool AdaptivePolicy::full() const {
+  return queues_.bytes() >= options_.max_bytes * kFullPercent / 100;
+}
+
+void AdaptivePolicy::Follow(size_t rule_number) {
+  rule_ = rule_number;
+  queues_.SetRule(rule());
 }
 
 void AdaptivePolicy::Decide() {
@@ -80,14 +108,13 @@ void AdaptivePolicy::Decide() {
     return;
   }
   // Only a full cache tells how much of it is sampled.
-  if (queues_.bytes() >= options_.max_bytes * kFullPercent / 100) shadows_.SetRoom(sampled_bytes_);
+  if (full()) shadows_.SetRoom(sampled_bytes_);
   const double ahead = verdict.hits[verdict.best] - verdict.hits[rule_];
-  if (ahead <=
-      kAheadPerEntry * static_cast<double>(verdict.entries_count) + kAheadPerRead * verdict.reads) {
-    return;
-  }
-  rule_ = verdict.best;
-  queues_.SetRule(rule());
+  const double per_entry =
+      rule().kind == EvictionRule::kS3Fifo ? kAheadOfS3FifoPerEntry : kAheadPerEntry;
+  if (ahead >
+      per_entry * static_cast<double>(verdict.entries_count) + kAheadPerRead * verdict.reads)
+    Follow(verdict.best);
 }
 
 void AdaptivePolicy::LeaveVotes() {
@@ -95,12 +122,17 @@ void AdaptivePolicy::LeaveVotes() {
   // Those that would be evicted first become the oldest.
   while (!votes_->empty()) queues_.Insert(votes_->Evict());
   votes_.reset();
+  if (queues_.bytes() < options_.max_bytes / kEarlyRoomPart) {
+    early_ = std::make_unique<ShadowCaches>(options_.max_bytes / kEarlyRoomPart,
+                                            options_.max_records_count / kEarlyRecordsPart);
+  }
 }
 
 void AdaptivePolicy::Remove(Link* link) {
   ApplyTouches();
   CountSampled(link, -1);
   shadows_.Removed(link);
+  if (early_ != nullptr) early_->Removed(link);
   if (votes_ != nullptr) {
     votes_->Remove(link);
   } else {
@@ -113,6 +145,7 @@ void AdaptivePolicy::Replace(Link* link, Link* next) {
   CountSampled(link, -1);
   CountSampled(next, 1);
   shadows_.Replaced(link, next);
+  if (early_ != nullptr) early_->Replaced(link, next);
   if (votes_ != nullptr) {
     votes_->Replace(link, next);
   } else {
@@ -130,6 +163,7 @@ AdaptivePolicy::Link* AdaptivePolicy::Evict() {
 
 size_t AdaptivePolicy::memory_bytes() const {
   return sizeof(*this) + shadows_.memory_bytes() + queues_.memory_bytes() +
+         (early_ != nullptr ? sizeof(ShadowCaches) + early_->memory_bytes() : 0) +
          (votes_ != nullptr ? sizeof(VoteQueues) : 0);
 }
 

@@ -5,7 +5,8 @@
 // - while all keys of the cache fit into the shadows, entry by entry: evicted is what the best
 //   rules would not hold (vote_queues.h);
 // - in a larger cache the shadows see a sample of the keys, and the entries themselves are kept by
-//   the rule that is best there (eviction_queues.h).
+//   the rule that is best there (eviction_queues.h). While it fills, nothing tells the rules apart
+//   but shadows with less room; what was best in those is the first rule.
 //
 // A hit is one write into a small buffer; what follows from it happens once for many hits, and
 // before anything else changes. Where nearly all reads are hits, most of them are passed over.
@@ -68,7 +69,10 @@ class AdaptivePolicy {
   // A miss pays for looking at so many hits; above that rate (98.5 % hits, or a cache that is not
   // full) one of so many is looked at: what gives way matters the less, the fewer misses there are.
   static constexpr size_t kHitsPerMissCount = 64;
-  static constexpr size_t kMaxCreditCount = 4096;
+  // At most so many, or as many as there are entries: of a loop that does not fit, all that is held
+  // is hit in a row and all else missed in a row, and if hits were passed over and misses were not,
+  // the shadows would see a shorter loop, which fits.
+  static constexpr size_t kLeastMaxCreditCount = 4096;
   static constexpr size_t kPassOverCount = 16;
   // Without any miss for so many hits nothing has given way for long, and fewer are looked at.
   static constexpr size_t kManyHitsCount = 1 << 16;
@@ -82,13 +86,19 @@ class AdaptivePolicy {
 
   void ApplyTouches();
   void Read(Link* link, bool hit);
+  void ReadEarly(Link* link, bool hit);
   void Decide();
+  void Follow(size_t rule);
+  bool full() const;
+  size_t count() const { return votes_ != nullptr ? votes_->count() : queues_.count(); }
   void LeaveVotes();
   void Shrink();
   void CountSampled(const Link* link, int64_t sign);
 
   const Options options_;
   ShadowCaches shadows_;
+  // With less room, for the first rule of a large cache: from when the votes end until it is full.
+  std::unique_ptr<ShadowCaches> early_;
   // Has the entries as long as it is there; then `queues_` has, and knows frequencies before.
   std::unique_ptr<VoteQueues> votes_;
   EvictionQueues queues_;

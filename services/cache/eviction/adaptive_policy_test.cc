@@ -13,6 +13,8 @@ namespace {
 // Few keys in the shadows: their sample shrinks and the rules change the real queues.
 constexpr size_t kFewRecords = 300;
 constexpr size_t kManyRecords = 100'000;
+// A sample from which more is to be learnt.
+constexpr size_t kSampleRecords = 3000;
 
 // A cache of weight-1 entries under the policy.
 class Cache {
@@ -73,6 +75,13 @@ TEST_P(AdaptivePolicyTest, KeepsALoopLargerThanTheCache) {
   Cache cache = Make(1000);
   // LRU, SIEVE and S3-FIFO have no hit at all.
   EXPECT_GT(cache.Run(100'000, [](int i) { return i % 2000; }), 40);
+}
+
+// What is held of it is hit in a row, tens of thousands of times: to pass over most of these, and
+// over none of the misses, makes it look as if it fitted.
+TEST_P(AdaptivePolicyTest, KeepsALargeLoop) {
+  Cache cache = Make(30'000);
+  EXPECT_GT(cache.Run(600'000, [](int i) { return i % 50'000; }), 45);
 }
 
 TEST_P(AdaptivePolicyTest, FollowsRecency) {
@@ -175,6 +184,20 @@ TEST_P(AdaptivePolicyTest, AgreesWithAModelOfWhatIsHeld) {
   EXPECT_TRUE(held.empty());
   EXPECT_TRUE(policy.empty());
   EXPECT_EQ(policy.bytes(), 0);
+}
+
+// Nothing is evicted before it is full, so only shadows with less room can tell.
+TEST(SampledPolicyTest, ALargeCacheKnowsItsRuleWhenItIsFull) {
+  constexpr int64_t kMax = 20'000;
+  Cache cache(kMax, kSampleRecords);
+  // Each key is read five times within some thousand reads, and never again.
+  int now = -1;
+  auto key = [&](int) {
+    ++now;
+    return static_cast<uint64_t>(now / 5 + (now % 5) * 800);
+  };
+  while (cache.policy.bytes() < kMax) cache.Run(1000, key);
+  EXPECT_GT(cache.Run(20'000, key), 75);
 }
 
 // Two keys of one hash are two entries.

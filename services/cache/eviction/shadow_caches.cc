@@ -24,6 +24,11 @@ constexpr double kLead = 1;
 constexpr double kDistrustEntries = 500;
 constexpr double kMinPromisedHits = 30;
 constexpr double kKeptPromise = 0.8;
+// S3-FIFO keeps a newcomer when it is asked for again after leaving, so that to come to it from
+// another rule costs up to as many misses as there are entries. Of rules that are level it is the
+// last to be chosen in a large cache: it counts as if it had so many hits less, as a part of the
+// entries.
+constexpr double kTollOfS3Fifo = 0.02;
 // A rule that is behind by so many hits has 1/e of the votes' weight.
 constexpr double kBehindHits = 2;
 constexpr double kBehindPerRead = 0.002;
@@ -175,8 +180,11 @@ void ShadowCaches::UpdateTrust(size_t in_force, size_t entries_count) {
   for (auto& trust : trust_) {
     trust += (1 - trust) * static_cast<double>(look_reads_) / (kDistrustEntries * entries + 1);
   }
-  // At first the entries are still those of the rule before.
+  // At first the entries are still those of the rule before. And of a loop the shadow may hold
+  // another part than the cache: only when it has come round are their hits to be compared, which
+  // is when the shadow has had one for each entry, or the horizon is over.
   if (trial_.reads < 2 * entries_count || trial_.promised_hits < kMinPromisedHits) return;
+  if (trial_.promised_hits < entries && trial_.reads < kHorizonEntries * entries) return;
   trust_[in_force] = std::min(1.0, trial_.hits / trial_.promised_hits / kKeptPromise);
   if (trial_.reads < kHorizonEntries * entries) return;
   trial_.reads /= 2;
@@ -194,6 +202,10 @@ ShadowCaches::Verdict ShadowCaches::Judge(size_t in_force) {
   for (size_t i = 0; i < kCount; ++i) out.hits[i] = hits_[i] * trust_[i];
   out.hits[0] += kLead * std::sqrt(entries);
   out.hits[best_] += kLead * std::sqrt(entries);
+  for (size_t i = 0; i < kCount; ++i) {
+    if (kRules[i].kind == EvictionRule::kS3Fifo && i != in_force && !full_sample())
+      out.hits[i] -= kTollOfS3Fifo * entries;
+  }
   out.reads = reads_;
   const auto best = std::max_element(out.hits.begin(), out.hits.end());
   out.best = best_ = static_cast<size_t>(best - out.hits.begin());
