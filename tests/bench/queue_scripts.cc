@@ -1,6 +1,6 @@
-// The bare cost of the task queue's scripts: submit, lease and success of tasks against a real
-// Redis, from one connection, with the arguments the store would send and nothing around it: no
-// gRPC, no server, no reading of results. What the queue's lifecycle is measured against.
+// The bare cost of what the task queue asks of Redis: submit, lease and success of tasks against a
+// real Redis, from one connection, with the arguments the store would send and nothing around it:
+// no gRPC, no server, no reading of results. What the queue's lifecycle is measured against.
 //
 //   queue_scripts --redis_port=N --tasks=N [--batch=256]
 //
@@ -9,6 +9,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,6 +54,30 @@ class Scripts {
     }
     redisAppendCommandArgv(context_, static_cast<int>(data.size()), data.data(), sizes.data());
   }
+  // As MULTI and EXEC; what comes before the answer of EXEC is taken by ReceiveTransaction.
+  void SendTransaction(const std::vector<std::vector<std::string>>& commands) {
+    redisAppendCommand(context_, "MULTI");
+    for (const std::vector<std::string>& command : commands) {
+      std::vector<const char*> data;
+      std::vector<size_t> sizes;
+      for (const std::string& word : command) {
+        data.push_back(word.data());
+        sizes.push_back(word.size());
+      }
+      redisAppendCommandArgv(context_, static_cast<int>(data.size()), data.data(), sizes.data());
+    }
+    redisAppendCommand(context_, "EXEC");
+    queued_counts_.push_back(commands.size() + 1);
+  }
+  void ReceiveTransaction() {
+    for (size_t i = 0; i < queued_counts_.front(); ++i) freeReplyObject(Receive());
+    queued_counts_.pop_front();
+    redisReply* reply = Receive();
+    for (size_t i = 0; i < reply->elements; ++i) {
+      if (reply->element[i]->type == REDIS_REPLY_ERROR) Die(reply->element[i]->str);
+    }
+    freeReplyObject(reply);
+  }
   redisReply* Receive() {
     void* reply = nullptr;
     if (redisGetReply(context_, &reply) != REDIS_OK) Die(context_->errstr);
@@ -63,6 +88,7 @@ class Scripts {
 
  private:
   redisContext* context_;
+  std::deque<size_t> queued_counts_;
 };
 
 std::string Key(std::string_view suffix) { return kPrefix + std::string(suffix); }
@@ -74,7 +100,6 @@ class Rounds {
 
   void Submit() {
     Changes changes;
-    changes.RequireRoom("total", batch_, int64_t{1} << 40);
     for (int i = 0; i < batch_; ++i) {
       NewTask task;
       ++count_;
@@ -101,7 +126,7 @@ class Rounds {
     }
     changes.Count("total", batch_);
     changes.Count("s2", batch_);
-    scripts_.Send(redis_scripts::Apply(), std::move(changes).Encode(Key("n")));
+    scripts_.SendTransaction(std::move(changes).EncodeCommands(Key("n")));
   }
   void Reserve() {
     scripts_.Send(redis_scripts::Reserve(),
@@ -154,9 +179,8 @@ class Rounds {
 int Run(int port, int tasks, int batch) {
   clock::SystemClock clock;
   Scripts scripts(port);
-  for (const redis::Script* script :
-       {&redis_scripts::Apply(), &redis_scripts::Reserve(), &redis_scripts::Succeed(),
-        &redis_scripts::Sessions(), &redis_scripts::AckOutbox()}) {
+  for (const redis::Script* script : {&redis_scripts::Reserve(), &redis_scripts::Succeed(),
+                                      &redis_scripts::Sessions(), &redis_scripts::AckOutbox()}) {
     scripts.Load(*script);
   }
   const absl::Time now = clock.Now();
@@ -166,7 +190,7 @@ int Run(int port, int tasks, int batch) {
   Rounds rounds(scripts, batch, now);
   const int total = tasks / batch;
   rounds.Submit();
-  freeReplyObject(scripts.Receive());
+  scripts.ReceiveTransaction();
   const absl::Duration begin = clock.Monotonic();
   rounds.Reserve();
   rounds.Submit();
@@ -179,7 +203,7 @@ int Run(int port, int tasks, int batch) {
     rounds.Forward();
     rounds.Reserve();
     rounds.Submit();
-    freeReplyObject(scripts.Receive());  // the submit before
+    scripts.ReceiveTransaction();  // the submit before
     redisReply* succeeded = scripts.Receive();
     if (succeeded->elements != 0) Die("a success was refused");
     freeReplyObject(succeeded);
