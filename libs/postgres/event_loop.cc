@@ -113,11 +113,13 @@ void EventLoop::Run() {
     const int count =
         epoll_wait(epoll_, events.data(), events.size(), static_cast<int>(longest.count()));
     for (int i = 0; i < count; ++i) {
-      if (events[i].data.u64 == 0) {
+      // A copy: the struct is packed, so nothing may refer to what is in it.
+      const uint64_t watch = events[i].data.u64;
+      if (watch == 0) {
         uint64_t wakes = 0;
         [[maybe_unused]] const ssize_t got = read(wake_, &wakes, sizeof(wakes));
         woken_.store(false);
-      } else if (const auto found = watched_.find(events[i].data.u64); found != watched_.end()) {
+      } else if (const auto found = watched_.find(watch); found != watched_.end()) {
         found->second->OnReady();
       }
     }
