@@ -1,6 +1,7 @@
 #include "services/database_optimizer/watch/n_plus_one_detector.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -24,19 +25,32 @@ NPlusOneDetector::NPlusOneDetector(const clock::Clock& clock, int threshold_coun
     : clock_(clock), threshold_count_(std::max(threshold_count, 2)) {}
 
 NPlusOneDetector::Trace& NPlusOneDetector::FindTrace(std::string_view trace_id) {
-  std::string id(trace_id.substr(0, kMaxTraceIdBytes));
+  const std::string_view id = trace_id.substr(0, kMaxTraceIdBytes);
   if (const auto found = by_id_.find(id); found != by_id_.end()) {
     traces_.splice(traces_.begin(), traces_, found->second);
     return traces_.front();
   }
-  if (traces_.size() >= kMaxTracesCount) {
-    by_id_.erase(traces_.back().id);
-    traces_.pop_back();
-  }
   ++traces_count_;
-  traces_.push_front({id, {}});
-  by_id_.emplace(std::move(id), traces_.begin());
-  return traces_.front();
+  if (traces_.size() < kMaxTracesCount) {
+    traces_.emplace_front();
+  } else {
+    // The oldest one's memory, so that a new trace, as most calls have, allocates nothing.
+    by_id_.erase(traces_.back().id);
+    traces_.splice(traces_.begin(), traces_, std::prev(traces_.end()));
+  }
+  Trace& trace = traces_.front();
+  trace.id = id;
+  trace.runs.clear();
+  by_id_.emplace(trace.id, traces_.begin());
+  return trace;
+}
+
+NPlusOneDetector::Runs* NPlusOneDetector::FindRuns(Trace& trace, uint64_t shape) {
+  for (Runs& runs : trace.runs) {
+    if (runs.shape == shape) return &runs;
+  }
+  if (trace.runs.size() >= kMaxShapesPerTrace) return nullptr;
+  return &trace.runs.emplace_back(Runs{.shape = shape});
 }
 
 v1::NPlusOnePattern& NPlusOneDetector::FindPattern(uint64_t shape) {
@@ -61,8 +75,9 @@ void NPlusOneDetector::Observe(std::string_view trace_id, std::string_view finge
   if (trace_id.empty() || !absl::SimpleHexAtoi(View(fingerprint), &shape)) return;
   sync::MutexLock lock(mutex_);
   Trace& trace = FindTrace(trace_id);
-  if (trace.shapes.size() >= kMaxShapesPerTrace && !trace.shapes.contains(shape)) return;
-  Runs& runs = trace.shapes[shape];
+  Runs* const found = FindRuns(trace, shape);
+  if (found == nullptr) return;
+  Runs& runs = *found;
   ++runs.count;
   runs.total += duration;
   if (runs.count < threshold_count_) return;

@@ -20,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "libs/clock/clock.h"
 #include "libs/sync/mutex.h"
@@ -49,24 +50,27 @@ class NPlusOneDetector {
 
  private:
   struct Runs {
+    uint64_t shape = 0;  // the fingerprint
     int64_t count = 0;
     absl::Duration total;
   };
   struct Trace {
     std::string id;
-    std::unordered_map<uint64_t, Runs> shapes;  // by fingerprint
+    std::vector<Runs> runs;  // mostly of one shape
   };
   using Traces = std::list<Trace>;                     // the latest first
   using PatternList = std::list<v1::NPlusOnePattern>;  // the latest first
 
   Trace& FindTrace(std::string_view trace_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null: the trace has as many shapes as it may have.
+  static Runs* FindRuns(Trace& trace, uint64_t shape);
   v1::NPlusOnePattern& FindPattern(uint64_t shape) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const clock::Clock& clock_;
   const int64_t threshold_count_;
   mutable sync::Mutex mutex_;
   Traces traces_ ABSL_GUARDED_BY(mutex_);
-  std::unordered_map<std::string, Traces::iterator> by_id_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string_view, Traces::iterator> by_id_ ABSL_GUARDED_BY(mutex_);
   PatternList patterns_ ABSL_GUARDED_BY(mutex_);
   std::unordered_map<uint64_t, PatternList::iterator> by_shape_ ABSL_GUARDED_BY(mutex_);
   int64_t traces_count_ ABSL_GUARDED_BY(mutex_) = 0;
