@@ -24,8 +24,9 @@ using database_optimizer::v1::QueryResponse;
 int Main() {
   std::vector<std::unique_ptr<DatabaseOptimizerService::Stub>> stubs;
   for (int i = 0; i < absl::GetFlag(FLAGS_channels); ++i) {
-    stubs.push_back(
-        DatabaseOptimizerService::NewStub(rpc::MakeChannel(absl::GetFlag(FLAGS_address))));
+    // The peer's client does not try again either.
+    stubs.push_back(DatabaseOptimizerService::NewStub(
+        rpc::MakeChannel(absl::GetFlag(FLAGS_address), {.retries = false})));
   }
   const int keys = absl::GetFlag(FLAGS_keys);
   const int columns = absl::GetFlag(FLAGS_columns);

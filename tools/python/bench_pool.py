@@ -182,8 +182,9 @@ def db_pool(options: Options) -> Report:
             "postgres": POSTGRES_SETTINGS, "pgbouncer": PGBOUNCER_SETTINGS,
             "clients": f"{CLIENTS} in a closed loop over {CONNECTIONS} connections to PostgreSQL; "
                        "result cache off",
-            "ours": f"gRPC client, callback API, one process, {CHANNELS} channel; bearer token, "
-                    "traceparent, x-request-id and deadline on every call",
+            "ours": f"gRPC client, callback API, one process, {CHANNELS} channel without gRPC's own "
+                    "retries, as the peer's client has none; bearer token, traceparent, x-request-id "
+                    "and deadline on every call",
             "peer": f"libpq's asynchronous calls, one process, {CLIENTS} connections; extended "
                     "protocol with the unnamed statement, since this PgBouncer has no named ones in "
                     "transaction mode",
