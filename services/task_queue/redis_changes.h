@@ -1,4 +1,5 @@
-// Changes: what one step does to a shard, applied by the Apply script as a whole or not at all.
+// Changes: what one step does to a shard, as a whole or not at all: by the Apply script, or by a
+// transaction where nothing must be looked at before.
 //
 // Effects on one key are gathered, so that a step over many tasks is few commands.
 //
