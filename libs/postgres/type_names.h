@@ -9,8 +9,6 @@
 
 namespace slipstream::postgres {
 
-// OIDs below this are PostgreSQL's own (FirstNormalObjectId).
-
 inline constexpr uint32_t kBoolOid = 16;
 inline constexpr uint32_t kInt8Oid = 20;
 inline constexpr uint32_t kInt2Oid = 21;

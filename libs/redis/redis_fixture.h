@@ -36,31 +36,29 @@ class RedisFixture : public testing::Test {
 
   static std::future<Reply> Send(Client& client, std::vector<std::string> args,
                                  const std::string& key = "") {
-    auto promise = std::make_shared<std::promise<Reply>>();
-    auto future = promise->get_future();
-    client.Command(key, std::move(args),
-                   [promise](Reply reply) { promise->set_value(std::move(reply)); });
-    return future;
+    return Sent([&](Client::Done done) { client.Command(key, std::move(args), std::move(done)); });
   }
   static Reply Do(Client& client, std::vector<std::string> args, const std::string& key = "") {
     return Send(client, std::move(args), key).get();
   }
   static std::future<Reply> SendEval(Client& client, const Script& script,
                                      std::vector<std::string> keys, std::vector<std::string> args) {
-    auto promise = std::make_shared<std::promise<Reply>>();
-    auto future = promise->get_future();
-    client.Eval(script, std::move(keys), std::move(args),
-                [promise](Reply reply) { promise->set_value(std::move(reply)); });
-    return future;
+    return Sent([&](Client::Done done) {
+      client.Eval(script, std::move(keys), std::move(args), std::move(done));
+    });
   }
 
   static std::future<Reply> SendTransaction(Client& client,
                                             std::vector<std::vector<std::string>> commands,
                                             const std::string& key = "") {
+    return Sent(
+        [&](Client::Done done) { client.Transaction(key, std::move(commands), std::move(done)); });
+  }
+  // The answer to what `send` sends, which is given the callback.
+  static std::future<Reply> Sent(const std::function<void(Client::Done)>& send) {
     auto promise = std::make_shared<std::promise<Reply>>();
     auto future = promise->get_future();
-    client.Transaction(key, std::move(commands),
-                       [promise](Reply reply) { promise->set_value(std::move(reply)); });
+    send([promise](Reply reply) { promise->set_value(std::move(reply)); });
     return future;
   }
 

@@ -3,8 +3,9 @@
 // A caller's items stay together and are answered together, in order. One call under way makes the
 // largest batches; two keep Redis from being idle while the next one is made.
 //
-// Thread safety: Add from any thread. `run` is called under no lock; the answers on the executor,
-// many of them by one post, so an answer may resume its coroutine there (async::Resume::Here).
+// Thread safety: Add and Run from any thread. `run` is called under no lock; the answers on the
+// executor, many of them by one post, so an answer may resume its coroutine there
+// (async::Resume::Here).
 #ifndef SERVICES_TASK_QUEUE_REDIS_BATCHER_H_
 #define SERVICES_TASK_QUEUE_REDIS_BATCHER_H_
 
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "libs/async/async.h"
+#include "libs/async/suspend.h"
 #include "libs/sync/mutex.h"
 
 namespace slipstream::task_queue {
@@ -26,13 +28,23 @@ class Batcher {
  public:
   using Answer = std::function<void(std::vector<Result>)>;
   // Runs one batch and calls `done` once, with one result per item; from any thread.
-  using Run = std::function<void(std::vector<Item>, Answer done)>;
+  using RunBatch = std::function<void(std::vector<Item>, Answer done)>;
 
-  Batcher(Executor executor, size_t max_items_count, int max_in_flight_count, Run run)
+  Batcher(Executor executor, size_t max_items_count, int max_in_flight_count, RunBatch run)
       : executor_(std::move(executor)),
         max_items_count_(max_items_count),
         max_in_flight_count_(max_in_flight_count),
         run_(std::move(run)) {}
+
+  // Adds them and waits for their results. REQUIRES: this lives until then.
+  Async<std::vector<Result>> Run(std::vector<Item> items) {
+    using Results = std::vector<Result>;
+    auto shared = std::make_shared<std::vector<Item>>(std::move(items));
+    co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
+      auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
+      Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
+    });
+  }
 
   void Add(std::vector<Item> items, Answer answer) {
     {
@@ -103,7 +115,7 @@ class Batcher {
   const Executor executor_;
   const size_t max_items_count_;
   const int max_in_flight_count_;
-  const Run run_;
+  const RunBatch run_;
   sync::Mutex mu_;
   std::deque<Group> waiting_ ABSL_GUARDED_BY(mu_);
   int in_flight_ ABSL_GUARDED_BY(mu_) = 0;

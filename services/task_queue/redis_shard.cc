@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "libs/async/suspend.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_scripts.h"
 #include "services/task_queue/task_keys.h"

@@ -5,7 +5,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "libs/async/suspend.h"
 #include "libs/redis/errors.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_scripts.h"
@@ -20,12 +19,7 @@ constexpr size_t kMaxKnownKeysCount = 16;
 }  // namespace
 
 Async<std::vector<absl::Status>> RedisShard::Submit(std::vector<PlainSubmit> tasks) {
-  using Results = std::vector<absl::Status>;
-  auto shared = std::make_shared<std::vector<PlainSubmit>>(std::move(tasks));
-  co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
-    auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    submits_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
-  });
+  return submits_.Run(std::move(tasks));
 }
 
 // A transaction costs Redis half of what the script does, where every byte goes through Lua, but
@@ -113,12 +107,7 @@ void RedisShard::LearnTotal() {
 }
 
 Async<std::vector<absl::Status>> RedisShard::Succeed(std::vector<PlainSuccess> tasks) {
-  using Results = std::vector<absl::Status>;
-  auto shared = std::make_shared<std::vector<PlainSuccess>>(std::move(tasks));
-  co_return co_await async::Suspend<Results>([this, shared](async::Resume<Results> resume) {
-    auto kept = std::make_shared<async::Resume<Results>>(std::move(resume));
-    successes_.Add(std::move(*shared), [kept](Results results) { kept->Here(std::move(results)); });
-  });
+  return successes_.Run(std::move(tasks));
 }
 
 void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks, Answer done) {
