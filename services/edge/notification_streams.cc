@@ -44,8 +44,8 @@ class NotificationStreams::Receiver final : public EventReceiver {
  public:
   explicit Receiver(size_t queue_bytes) : outbox(queue_bytes) {}
 
-  bool OnEvent(const EncodedEventPtr& event) override {
-    const Outbox::Pushed pushed = outbox.Push(event);
+  bool OnEvents(absl::Span<const EncodedEventPtr> events) override {
+    const Outbox::Pushed pushed = outbox.Push(events);
     if (pushed == Outbox::Pushed::kOver) {
       OnEnd({"SLOW_READER",
              "what was not read exceeds edge.websocket.queue_bytes; connect again with the "
@@ -66,7 +66,7 @@ class NotificationStreams::Receiver final : public EventReceiver {
     return end_;
   }
   void Reconnect() {
-    OnEvent(EncodeReconnect(kReconnectAfter_ms));
+    OnEvents({EncodeReconnect(kReconnectAfter_ms)});
     OnEnd({});
   }
   void Leave() {

@@ -9,6 +9,7 @@
 #include "libs/async/event.h"
 #include "libs/status/status.h"
 #include "libs/sync/mutex.h"
+#include "services/notification/attach_writer.h"
 #include "services/notification/event_codec.h"
 
 namespace slipstream::notification {
@@ -242,51 +243,6 @@ class Requests {
   std::set<uint64_t> replaying_ ABSL_GUARDED_BY(mutex_);
 };
 
-v1::AttachResponse ToResponse(LinkMessage& message) {
-  v1::AttachResponse out;
-  if (auto* delivery = std::get_if<DeliveryMessage>(&message)) {
-    auto& to = *out.mutable_delivery();
-    to.mutable_subscriber_ids()->Assign(delivery->subscriber_ids.begin(),
-                                        delivery->subscriber_ids.end());
-    *to.mutable_event() = ToProto(*delivery->event);
-  } else if (auto* subscribed = std::get_if<SubscribedMessage>(&message)) {
-    auto& to = *out.mutable_subscribed();
-    to.set_subscriber_id(subscribed->subscriber_id);
-    to.set_cursor(std::move(subscribed->cursor));
-    to.set_recovered(subscribed->recovered);
-    to.set_user(std::move(subscribed->user));
-    to.set_tenant(std::move(subscribed->tenant));
-    to.mutable_token_expires_at()->set_seconds(absl::ToUnixSeconds(subscribed->token_expires_at));
-  } else if (auto* closed = std::get_if<ClosedMessage>(&message)) {
-    auto& to = *out.mutable_closed();
-    to.set_subscriber_id(closed->subscriber_id);
-    to.set_reason(std::string(CloseReasonName(closed->reason)));
-    to.set_message(std::move(closed->message));
-    to.set_cursor(std::move(closed->cursor));
-  } else {
-    const auto& drain = std::get<DrainMessage>(message);
-    out.mutable_drain()->set_window_ms(
-        static_cast<int32_t>(absl::ToInt64Milliseconds(drain.window)));
-  }
-  return out;
-}
-
-// Until the link has ended and is empty, or the edge is gone.
-Async<void> WriteAll(NotificationEngine& engine, const std::shared_ptr<Link>& link,
-                     rpc::Sender<v1::AttachResponse>& out) {
-  for (;;) {
-    const uint64_t version = link->version();
-    const bool ended = link->ended();
-    std::vector<LinkMessage> messages = engine.Take(link, kTakeCount);
-    for (LinkMessage& message : messages) {
-      if (!co_await out.Write(ToResponse(message))) co_return;
-    }
-    if (!messages.empty()) continue;
-    if (ended) co_return;
-    co_await link->Wait(version);
-  }
-}
-
 }  // namespace
 
 Async<absl::Status> ServeAttach(const StreamDeps& deps, rpc::CallContext& call,
@@ -324,7 +280,7 @@ Async<absl::Status> ServeAttach(const StreamDeps& deps, rpc::CallContext& call,
                         read(requests, reading, deps.engine, link), [](std::exception_ptr error) {
                           if (error) std::rethrow_exception(error);
                         });
-  co_await WriteAll(deps.engine, link, out);
+  co_await WriteToEdge(deps.engine, link, hello->hello().takes_batches(), out);
   link->End();
   in.Stop();
   co_return co_await reading.Wait();

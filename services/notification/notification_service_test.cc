@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -339,9 +340,10 @@ class AttachTest : public NotificationServiceTest {
  protected:
   AttachTest() : context_(Context(ServiceToken())), edge_(stub_->Attach(context_.get())) {}
 
-  v1::AttachResponse Hello() {
+  v1::AttachResponse Hello(bool takes_batches = false) {
     v1::AttachRequest request;
     request.mutable_hello()->set_edge_name("edge-1");
+    request.mutable_hello()->set_takes_batches(takes_batches);
     EXPECT_TRUE(edge_->Write(request));
     return Next();
   }
@@ -399,6 +401,45 @@ TEST_F(AttachTest, CarriesManySubscribersOverOneStream) {
   EXPECT_TRUE(Next().subscribed().recovered());
   edge_->WritesDone();
   EXPECT_TRUE(Finish().ok());
+}
+
+TEST_F(AttachTest, BatchesHaveAllEventsInTheirOrder) {
+  constexpr int kEventsCount = 60;
+  Hello(/*takes_batches=*/true);
+  Subscribe(1, Token("alice"));
+  Next();
+  Subscribe(2, Token("bob"));
+  Next();
+  v1::PublishManyRequest many;
+  std::vector<std::string> alices, bobs;
+  for (int i = 0; i < kEventsCount; ++i) {
+    const bool private_one = i % 7 == 3;
+    *many.add_events() = Request(private_one ? "user:bob" : "broadcast", std::to_string(i));
+    if (!private_one) alices.push_back(std::to_string(i));
+    bobs.push_back(std::to_string(i));
+  }
+  v1::PublishManyResponse published;
+  ASSERT_TRUE(stub_->PublishMany(Context(ServiceToken()).get(), many, &published).ok());
+  std::map<uint64_t, std::vector<std::string>> got;
+  int responses = 0, deliveries = 0;
+  while (got[2].size() < bobs.size()) {
+    const v1::AttachResponse response = Next();
+    ASSERT_TRUE(response.has_delivery_batch()) << response.DebugString();
+    ++responses;
+    for (const auto& delivery : response.delivery_batch().deliveries()) {
+      ++deliveries;
+      for (const uint64_t id : delivery.subscriber_ids()) {
+        got[id].push_back(Text(delivery.event()));
+        for (const v1::Event& event : delivery.more_events()) got[id].push_back(Text(event));
+      }
+    }
+  }
+  EXPECT_EQ(got[1], alices);
+  EXPECT_EQ(got[2], bobs);
+  // The first has left alone; the others have come meanwhile and go together, those that follow
+  // each other to the same receivers as one delivery.
+  EXPECT_LT(responses, kEventsCount / 4);
+  EXPECT_LT(deliveries, kEventsCount / 2);
 }
 
 TEST_F(AttachTest, ASubscribersFailureIsItsOwn) {

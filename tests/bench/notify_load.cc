@@ -3,10 +3,11 @@
 //   notify_load --protocol=slipstream|socketio --port=P --tokens=FILE [--clients=500] ...
 // Connects --clients with the tokens of FILE (one a line, in turn), prints {"event": "ready"}, and
 // then, for each line of its standard input:
-//   fanout MESSAGES RATE   publishes numbered payloads of 100 bytes to everybody, RATE a second or,
-//                          with 0, as fast as they are received: at most --window are under way.
-//                          Prints how many deliveries came, each checked to be the next number of
-//                          its client, and how late.
+//   fanout MESSAGES RATE BATCH   publishes numbered payloads of 100 bytes to everybody, at most
+//       BATCH in a call. With RATE 0 as fast as they are received: at most --window are under way.
+//       Otherwise each is due at its time, RATE a second, and with a BATCH above 1 those of 2 ms
+//       are published together. Prints how many deliveries came, each checked to be the next number
+//       of its client, and how long after they were due.
 // Ends with its input. Connections come from several loopback addresses, 90 from each, as they
 // would from many machines.
 #include <grpcpp/channel.h>
@@ -40,13 +41,13 @@ ABSL_FLAG(int, port, 8080, "of the edge or of socket.io, on loopback");
 ABSL_FLAG(std::string, tokens, "", "file with one token a line");
 ABSL_FLAG(int, clients, 500, "WebSocket connections");
 ABSL_FLAG(int, window, 512, "messages that not every client has received yet");
-ABSL_FLAG(int, batch, 32, "messages published at a time");
 
 namespace slipstream::bench {
 namespace {
 
 constexpr size_t kPayloadBytes = 100;
 constexpr size_t kReadBytes = 1 << 20;
+constexpr int64_t kLinger_ns = 2'000'000;
 // Nothing comes for this long: what is missing is lost.
 constexpr int64_t kQuiet_ns = 10'000'000'000;
 
@@ -155,8 +156,8 @@ class Connection {
   std::string input_;  // the part of a frame that has come
 };
 
-std::string Payload(int64_t number) {
-  std::string out = absl::StrFormat("n=%012d t=%020d ", number, NowNs());
+std::string Payload(int64_t number, int64_t due_ns) {
+  std::string out = absl::StrFormat("n=%012d t=%020d ", number, due_ns);
   out.resize(kPayloadBytes, 'x');
   return out;
 }
@@ -187,10 +188,10 @@ class Publisher {
     }
     token_ = token;
   }
-  void Publish(int64_t first, int count) {
+  void Publish(int64_t first, const std::vector<int64_t>& due) {
     if (SocketIo()) {
       std::string text = "42[\"publish\"";
-      for (int i = 0; i < count; ++i) absl::StrAppend(&text, ",\"", Payload(first + i), "\"");
+      for (const int64_t at : due) absl::StrAppend(&text, ",\"", Payload(first++, at), "\"");
       connection_->Send(ClientFrame(kOpText, text + "]"));
       // Its own copies of the messages are read and not counted.
       while (connection_->Read(scratch_, [](std::string_view) {})) {
@@ -198,11 +199,11 @@ class Publisher {
       return;
     }
     notification::v1::PublishManyRequest request;
-    for (int i = 0; i < count; ++i) {
+    for (const int64_t at : due) {
       auto& event = *request.add_events();
       event.set_channel("broadcast");
       event.set_type("budget_alert");
-      (*event.mutable_payload()->mutable_fields())["data"].set_string_value(Payload(first + i));
+      (*event.mutable_payload()->mutable_fields())["data"].set_string_value(Payload(first++, at));
     }
     grpc::ClientContext context;
     context.AddMetadata("authorization", "Bearer " + token_);
@@ -247,7 +248,7 @@ class Load {
     Poll(timeout_ms, [](Connection&, std::string_view) {});
   }
 
-  nlohmann::json Fanout(int64_t messages, double rate) {
+  nlohmann::json Fanout(int64_t messages, double rate, int batch) {
     const int64_t first = published_;
     const int64_t wanted = messages * static_cast<int64_t>(connections_.size());
     std::vector<int64_t> late;
@@ -258,7 +259,7 @@ class Load {
     const int64_t begun = NowNs();
     const double cpu = ThreadCpuSeconds();
     std::atomic<bool> stop{false};
-    std::thread publish([&] { PublishAll(first, messages, rate, begun, stop); });
+    std::thread publish([&] { PublishAll(first, messages, rate, batch, begun, stop); });
     int64_t last = begun;
     while (received < wanted) {
       const int64_t now_before = NowNs();
@@ -296,23 +297,35 @@ class Load {
   }
 
  private:
-  void PublishAll(int64_t first, int64_t messages, double rate, int64_t begun,
+  void PublishAll(int64_t first, int64_t messages, double rate, int batch, int64_t begun,
                   const std::atomic<bool>& stop) {
     const int window = absl::GetFlag(FLAGS_window);
-    const int batch = rate > 0 ? 1 : absl::GetFlag(FLAGS_batch);
+    const int64_t linger_ns = batch > 1 ? kLinger_ns : 0;
+    const auto due_at = [&](int64_t i) {
+      return begun + static_cast<int64_t>(static_cast<double>(i) * 1e9 / rate);
+    };
+    std::vector<int64_t> due;
     for (int64_t done = 0; done < messages && !stop;) {
-      const int count = static_cast<int>(std::min<int64_t>(batch, messages - done));
+      due.clear();
       if (rate > 0) {
-        const int64_t at = begun + static_cast<int64_t>(static_cast<double>(done) * 1e9 / rate);
-        if (const int64_t wait = at - NowNs(); wait > 0) usleep(static_cast<unsigned>(wait / 1000));
+        const int64_t wait = due_at(done) + linger_ns - NowNs();
+        if (wait > 0) usleep(static_cast<unsigned>(wait / 1000));
+        const int64_t now = NowNs();
+        while (done + std::ssize(due) < messages && std::ssize(due) < batch) {
+          const int64_t at = due_at(done + std::ssize(due));
+          if (at > now && !due.empty()) break;
+          due.push_back(at);
+        }
       } else {
+        const int64_t count = std::min<int64_t>(batch, messages - done);
         while (!stop &&
                first + done + count - received_by_all_.load(std::memory_order_acquire) > window) {
           usleep(50);
         }
+        due.assign(static_cast<size_t>(count), NowNs());
       }
-      publisher_.Publish(first + done, count);
-      done += count;
+      publisher_.Publish(first + done, due);
+      done += std::ssize(due);
     }
     published_ = first + messages;
   }
@@ -361,8 +374,12 @@ void Run() {
     }
     long messages = 0;
     double rate = 0;
-    if (std::sscanf(command.c_str(), "fanout %ld %lf", &messages, &rate) != 2) Die(command);
-    Print(load.Fanout(messages, rate));
+    int batch = 0;
+    if (std::sscanf(command.c_str(), "fanout %ld %lf %d", &messages, &rate, &batch) != 3 ||
+        batch < 1) {
+      Die(command);
+    }
+    Print(load.Fanout(messages, rate, batch));
     waiting = false;
   }
   input.join();

@@ -35,7 +35,7 @@ class Scene:
         self.parties, self.seconds = parties, seconds
         self.ours = Ours(parties, CLIENTS, spare=10_000)
         self.nuisances: dict = {}
-        self.ours.clients.fanout(int(RATE * seconds), RATE)  # warms up
+        self.ours.clients.fanout(int(RATE * seconds), RATE, batch=1)  # warms up
 
     def nuisance(self, kind: str):
         if kind not in self.nuisances:
@@ -55,7 +55,7 @@ class Scene:
         if kind is not None:
             self.nuisance(kind).ask("start", 60)
         meter = CpuMeter(*self.parties.parties)
-        out = self.ours.clients.fanout(int(RATE * self.seconds), RATE)
+        out = self.ours.clients.fanout(int(RATE * self.seconds), RATE, batch=1)
         out["cpu_us_per_delivery"] = meter.us_each(out["deliveries"])
         if kind is not None:
             out["nuisance"] = self.nuisance(kind).ask("stop", 120)

@@ -157,6 +157,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     call_ = Call::Start(deps_.peers.Channel("notification"), kAttach, options);
     v1::AttachRequest hello;
     hello.mutable_hello()->set_edge_name(EdgeName());
+    hello.mutable_hello()->set_takes_batches(true);
     call_->Send(std::move(hello));
     bool attached = false;
     while (auto response = co_await call_->Read()) {
@@ -227,6 +228,13 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     switch (response.message_case()) {
       case v1::AttachResponse::kDelivery:
         Deliver(response.mutable_delivery());
+        WakeInRounds();
+        break;
+      case v1::AttachResponse::kDeliveryBatch:
+        for (auto& delivery : *response.mutable_delivery_batch()->mutable_deliveries()) {
+          Deliver(&delivery);
+        }
+        WakeInRounds();
         break;
       case v1::AttachResponse::kSubscribed:
         Started(response.subscribed());
@@ -240,38 +248,52 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
   }
 
   void Deliver(v1::AttachResponse::Delivery* delivery) {
-    const EncodedEventPtr event = EncodeEvent(std::move(*delivery->mutable_event()));
-    if (event == nullptr) return;
+    std::vector<EncodedEventPtr> events;
+    const auto add = [&events](v1::Event* event) {
+      if (EncodedEventPtr encoded = EncodeEvent(std::move(*event))) {
+        events.push_back(std::move(encoded));
+      }
+    };
+    add(delivery->mutable_event());
+    for (v1::Event& event : *delivery->mutable_more_events()) add(&event);
+    if (events.empty()) return;
     for (const uint64_t id : delivery->subscriber_ids()) {
       auto it = subscribers_.find(id);
       if (it == subscribers_.end()) continue;  // has left meanwhile
-      if (event->position.epoch != 0) it->second.reached.Advance(event->channel, event->position);
-      if (it->second.receiver->OnEvent(event)) woken_.push_back(it->second.receiver);
+      for (const EncodedEventPtr& event : events) {
+        if (event->position.epoch != 0) it->second.reached.Advance(event->channel, event->position);
+      }
+      if (it->second.receiver->OnEvents(events)) woken_.push_back(it->second.receiver);
     }
-    WakeInRounds();
   }
 
-  // At once, or when the last round has had its time.
+  // At once, or when the last round is over and the processors had time for others.
   void WakeInRounds() {
-    if (woken_.empty() || round_waits_) return;
+    if (woken_.empty() || round_busy_) return;
+    round_busy_ = true;
     const absl::Duration now = deps_.clock.Monotonic();
     if (now >= next_round_at_) {
       WakeAll();
       return;
     }
-    round_waits_ = true;
     round_timer_.expires_after(absl::ToChronoNanoseconds(next_round_at_ - now));
-    round_timer_.async_wait([self = shared_from_this()](const boost::system::error_code&) {
-      self->round_waits_ = false;
-      self->WakeAll();
+    round_timer_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+      if (!ec) self->WakeAll();  // only Stop cancels it
     });
   }
   void WakeAll() {
-    const absl::Duration interval =
-        std::min(kRoundIntervalEach * static_cast<double>(woken_.size()), kMaxRoundInterval);
     for (const auto& receiver : woken_) receiver->Wake();
     woken_.clear();
-    next_round_at_ = deps_.clock.Monotonic() + interval;
+    // The executor is first in, first out: this comes when all of them have written.
+    asio::post(deps_.executor, [self = shared_from_this(), began = deps_.clock.Monotonic()] {
+      self->Post([began](Impl& impl) { impl.RoundWritten(began); });
+    });
+  }
+  void RoundWritten(absl::Duration began) {
+    const absl::Duration now = deps_.clock.Monotonic();
+    next_round_at_ = began + std::min((now - began) * kRoundIntervalFactor, kMaxRoundInterval);
+    round_busy_ = false;
+    WakeInRounds();
   }
 
   void Started(const v1::AttachResponse::Subscribed& subscribed) {
@@ -282,7 +304,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     const bool again = std::exchange(subscriber.started, true);
     subscriber.cursor = {};
     if (again && subscribed.recovered()) return;  // goes on as if nothing had been
-    if (subscriber.receiver->OnEvent(EncodeStart(subscriber.reached, subscribed.recovered()))) {
+    if (subscriber.receiver->OnEvents({EncodeStart(subscriber.reached, subscribed.recovered())})) {
       woken_.push_back(subscriber.receiver);
       WakeInRounds();
     }
@@ -315,7 +337,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
   std::vector<std::shared_ptr<EventReceiver>> woken_;  // of the next round
   absl::Duration next_round_at_;                       // by the clock's Monotonic
   boost::asio::steady_timer round_timer_;
-  bool round_waits_ = false;  // round_timer_ runs
+  bool round_busy_ = false;  // one waits for its time or is being written
   async::Event changed_;
   std::shared_ptr<Call> call_;
   absl::Duration away_since_;

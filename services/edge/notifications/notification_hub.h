@@ -5,8 +5,8 @@
 // a second `subscribed` event, with `recovered: false`, if something is lost. Without a node for
 // longer than kMaxAway every subscriber is ended with UPSTREAM_UNAVAILABLE.
 //
-// Under load receivers are woken in rounds, at most one in kMaxRoundInterval, so that each finds
-// several events to write at once; a quiet hub wakes them at once.
+// Under load receivers are woken in rounds, one after the other, so that each finds several events
+// to write at once; a quiet hub wakes them at once.
 //
 // Flow control: a subscriber has credit for kCreditCount events; its receiver gives kCreditQuantum
 // back (AddCredit) when it has written as many. Beyond that events wait in the node, whose bound of
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "libs/async/async.h"
 #include "libs/clock/clock.h"
 #include "libs/logging/logger.h"
@@ -43,7 +44,7 @@ class EventReceiver {
   virtual ~EventReceiver() = default;
   // Events in their order. The first is of kind kStart; a later kStart means that events were lost.
   // True: the receiver is to be woken by Wake, now or a little later together with others.
-  virtual bool OnEvent(const EncodedEventPtr& event) = 0;
+  virtual bool OnEvents(absl::Span<const EncodedEventPtr> events) = 0;
   virtual void Wake() = 0;
   // Nothing follows.
   virtual void OnEnd(const SubscriptionEnd& end) = 0;
@@ -63,9 +64,10 @@ class NotificationHub {
   static constexpr int kCreditCount = 4096;
   static constexpr int kCreditQuantum = 1024;
   static constexpr absl::Duration kMaxAway = absl::Seconds(5);
-  // Between two rounds, for each receiver of the first: about what its system calls cost, twice.
-  static constexpr absl::Duration kRoundIntervalEach = absl::Microseconds(20);
-  static constexpr absl::Duration kMaxRoundInterval = absl::Milliseconds(10);
+  // From one round to the next, in times of what the round took to write. That grows as soon as the
+  // processors are short: rounds then come less often, with more in each write, and need less.
+  static constexpr int kRoundIntervalFactor = 3;
+  static constexpr absl::Duration kMaxRoundInterval = absl::Milliseconds(12);
 
   struct Deps {
     service::Peers& peers;

@@ -11,8 +11,9 @@ constexpr size_t kKeptCapacity_count = 16;
 
 }  // namespace
 
-Outbox::Pushed Outbox::Push(EncodedEventPtr event) {
-  const size_t bytes = event->HeldBytes();
+Outbox::Pushed Outbox::Push(absl::Span<const EncodedEventPtr> events) {
+  size_t bytes = 0;
+  for (const EncodedEventPtr& event : events) bytes += event->HeldBytes();
   sync::MutexLock lock(mutex_);
   if (dropped_) return Pushed::kDropped;
   if (held_bytes_ + bytes > max_bytes_) {
@@ -22,7 +23,7 @@ Outbox::Pushed Outbox::Push(EncodedEventPtr event) {
     return Pushed::kOver;
   }
   held_bytes_ += bytes;
-  events_.push_back(std::move(event));
+  events_.insert(events_.end(), events.begin(), events.end());
   return std::exchange(awake_, true) ? Pushed::kQueued : Pushed::kWake;
 }
 

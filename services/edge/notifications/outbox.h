@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "libs/sync/mutex.h"
 #include "services/edge/notifications/encoded_event.h"
 
@@ -24,7 +25,8 @@ class Outbox {
     kOver,     // the bound is exceeded: from now on nothing is taken, the connection is to end
     kDropped,  // after Drop or kOver
   };
-  Pushed Push(EncodedEventPtr event);
+  // All of `events`, in their order, or none.
+  Pushed Push(absl::Span<const EncodedEventPtr> events);
 
   // What waits is forgotten and nothing more is taken.
   void Drop();

@@ -94,18 +94,19 @@ class OutboxTest : public ::testing::Test {
 
 TEST_F(OutboxTest, WakesItsWriterOnceUntilThatFindsNothing) {
   Outbox outbox(1000);
-  EXPECT_EQ(outbox.Push(EncodeText("a")), Outbox::Pushed::kWake);
-  EXPECT_EQ(outbox.Push(EncodeText("b")), Outbox::Pushed::kQueued);
+  EXPECT_EQ(outbox.Push({EncodeText("a")}), Outbox::Pushed::kWake);
+  EXPECT_EQ(outbox.Push({EncodeText("b")}), Outbox::Pushed::kQueued);
   EXPECT_EQ(Take(outbox), (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(outbox.Push(EncodeText("c")), Outbox::Pushed::kQueued) << "the writer will look again";
+  EXPECT_EQ(outbox.Push({EncodeText("c")}), Outbox::Pushed::kQueued)
+      << "the writer will look again";
   EXPECT_EQ(Take(outbox), (std::vector<std::string>{"c"}));
   EXPECT_TRUE(Take(outbox).empty());
-  EXPECT_EQ(outbox.Push(EncodeText("d")), Outbox::Pushed::kWake);
+  EXPECT_EQ(outbox.Push({EncodeText("d")}), Outbox::Pushed::kWake);
 }
 
 TEST_F(OutboxTest, TakesInPieces) {
   Outbox outbox(100'000);
-  for (int i = 0; i < 10; ++i) outbox.Push(EncodeText(std::to_string(i)));
+  for (int i = 0; i < 10; ++i) outbox.Push({EncodeText(std::to_string(i))});
   EXPECT_EQ(Take(outbox, 1).size(), 1u);
   EXPECT_EQ(Take(outbox, 130).size(), 2u);
   EXPECT_EQ(Take(outbox).size(), 7u);
@@ -114,9 +115,20 @@ TEST_F(OutboxTest, TakesInPieces) {
 TEST_F(OutboxTest, BeyondItsBytesItTakesNothingMore) {
   const EncodedEventPtr event = EncodeText(std::string(100, 'x'));
   Outbox outbox(3 * event->HeldBytes());
-  for (int i = 0; i < 3; ++i) EXPECT_NE(outbox.Push(event), Outbox::Pushed::kOver);
-  EXPECT_EQ(outbox.Push(event), Outbox::Pushed::kOver);
-  EXPECT_EQ(outbox.Push(event), Outbox::Pushed::kDropped);
+  for (int i = 0; i < 3; ++i) EXPECT_NE(outbox.Push({event}), Outbox::Pushed::kOver);
+  EXPECT_EQ(outbox.Push({event}), Outbox::Pushed::kOver);
+  EXPECT_EQ(outbox.Push({event}), Outbox::Pushed::kDropped);
+  EXPECT_TRUE(Take(outbox).empty());
+}
+
+TEST_F(OutboxTest, SeveralAtOnceCountTogether) {
+  const EncodedEventPtr event = EncodeText(std::string(100, 'x'));
+  Outbox outbox(3 * event->HeldBytes());
+  EXPECT_EQ(outbox.Push({event, EncodeText("b")}), Outbox::Pushed::kWake);
+  EXPECT_EQ(Take(outbox), (std::vector<std::string>{std::string(100, 'x'), "b"}));
+  EXPECT_EQ(outbox.Push({event, event, event}), Outbox::Pushed::kQueued);
+  EXPECT_EQ(Take(outbox).size(), 3u);
+  EXPECT_EQ(outbox.Push({event, event, event, event}), Outbox::Pushed::kOver);
   EXPECT_TRUE(Take(outbox).empty());
 }
 
@@ -124,16 +136,16 @@ TEST_F(OutboxTest, WhatIsTakenMakesRoom) {
   const EncodedEventPtr event = EncodeText(std::string(100, 'x'));
   Outbox outbox(2 * event->HeldBytes());
   for (int i = 0; i < 20; ++i) {
-    EXPECT_NE(outbox.Push(event), Outbox::Pushed::kOver);
+    EXPECT_NE(outbox.Push({event}), Outbox::Pushed::kOver);
     EXPECT_EQ(Take(outbox).size(), 1u);
   }
 }
 
 TEST_F(OutboxTest, ItsCursorIsThatOfTheLastEventTaken) {
   Outbox outbox(100'000);
-  outbox.Push(EncodeStart(*ResumeCursor::Parse(kUser), true));
-  outbox.Push(EncodeEvent(Event("00000000000000ff:4")));
-  outbox.Push(EncodeEvent(Event("00000000000000ff:5")));
+  outbox.Push({EncodeStart(*ResumeCursor::Parse(kUser), true)});
+  outbox.Push({EncodeEvent(Event("00000000000000ff:4"))});
+  outbox.Push({EncodeEvent(Event("00000000000000ff:5"))});
   const Outbox::Taken taken = outbox.Take(250, [](const EncodedEvent& event, ResumeCursor* cursor) {
     std::string json;
     event.AppendJson(cursor, &json);

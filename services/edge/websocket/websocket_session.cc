@@ -199,8 +199,8 @@ bool WebSocketSession::Admit() {
 
 // --- events
 
-bool WebSocketSession::OnEvent(const EncodedEventPtr& event) {
-  const Outbox::Pushed pushed = outbox_.Push(event);
+bool WebSocketSession::OnEvents(absl::Span<const EncodedEventPtr> events) {
+  const Outbox::Pushed pushed = outbox_.Push(events);
   if (pushed == Outbox::Pushed::kOver) {
     Post([](WebSocketSession& self) {
       self.Close(kCloseSlowReader,
@@ -229,7 +229,7 @@ void WebSocketSession::OnEnd(const SubscriptionEnd& end) {
 }
 
 void WebSocketSession::Send(EncodedEventPtr event) {
-  if (OnEvent(event)) Wake();
+  if (OnEvents({std::move(event)})) Wake();
 }
 
 void WebSocketSession::TakeCredit(int events_count) {

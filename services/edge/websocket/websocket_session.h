@@ -44,7 +44,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   void TickIfDue(absl::Duration now);
 
   // EventReceiver, from the hub.
-  bool OnEvent(const EncodedEventPtr& event) override;
+  bool OnEvents(absl::Span<const EncodedEventPtr> events) override;
   void Wake() override;
   void OnEnd(const SubscriptionEnd& end) override;
 
