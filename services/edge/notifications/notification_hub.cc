@@ -282,16 +282,19 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     });
   }
   void WakeAll() {
+    const absl::Duration longest =
+        std::min(kMaxRoundIntervalEach * static_cast<double>(woken_.size()), kMaxRoundInterval);
     for (const auto& receiver : woken_) receiver->Wake();
     woken_.clear();
     // The executor is first in, first out: this comes when all of them have written.
-    asio::post(deps_.executor, [self = shared_from_this(), began = deps_.clock.Monotonic()] {
-      self->Post([began](Impl& impl) { impl.RoundWritten(began); });
-    });
+    asio::post(deps_.executor,
+               [self = shared_from_this(), longest, began = deps_.clock.Monotonic()] {
+                 self->Post([longest, began](Impl& impl) { impl.RoundWritten(began, longest); });
+               });
   }
-  void RoundWritten(absl::Duration began) {
-    const absl::Duration now = deps_.clock.Monotonic();
-    next_round_at_ = began + std::min((now - began) * kRoundIntervalFactor, kMaxRoundInterval);
+  void RoundWritten(absl::Duration began, absl::Duration longest) {
+    const absl::Duration took = deps_.clock.Monotonic() - began;
+    next_round_at_ = began + std::min(took * kRoundIntervalFactor, longest);
     round_busy_ = false;
     WakeInRounds();
   }
