@@ -7,7 +7,7 @@
 //       BATCH in a call. With RATE 0 as fast as they are received: at most --window are under way.
 //       Otherwise each is due at its time, RATE a second, and with a BATCH above 1 those of 2 ms
 //       are published together. Prints how many deliveries came, each checked to be the next number
-//       of its client, and how long after they were due.
+//       of its client, and how long after they were due; with a BATCH of 1, after their call began.
 // Ends with its input. Connections come from several loopback addresses, 90 from each, as they
 // would from many machines.
 #include <grpcpp/channel.h>
@@ -314,7 +314,7 @@ class Load {
         while (done + std::ssize(due) < messages && std::ssize(due) < batch) {
           const int64_t at = due_at(done + std::ssize(due));
           if (at > now && !due.empty()) break;
-          due.push_back(at);
+          due.push_back(batch > 1 ? at : now);
         }
       } else {
         const int64_t count = std::min<int64_t>(batch, messages - done);

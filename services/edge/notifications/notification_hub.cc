@@ -267,7 +267,7 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     }
   }
 
-  // At once, or when the last round is over and the processors had time for others.
+  // At once, or when the last round is written and has had its time.
   void WakeInRounds() {
     if (woken_.empty() || round_busy_) return;
     round_busy_ = true;
@@ -282,21 +282,18 @@ class NotificationHub::Impl : public std::enable_shared_from_this<NotificationHu
     });
   }
   void WakeAll() {
-    const absl::Duration longest =
-        std::min(kMaxRoundIntervalEach * static_cast<double>(woken_.size()), kMaxRoundInterval);
+    next_round_at_ =
+        deps_.clock.Monotonic() +
+        std::min(kRoundIntervalEach * static_cast<double>(woken_.size()), kMaxRoundInterval);
     for (const auto& receiver : woken_) receiver->Wake();
     woken_.clear();
     // The executor is first in, first out: this comes when all of them have written.
-    asio::post(deps_.executor,
-               [self = shared_from_this(), longest, began = deps_.clock.Monotonic()] {
-                 self->Post([longest, began](Impl& impl) { impl.RoundWritten(began, longest); });
-               });
-  }
-  void RoundWritten(absl::Duration began, absl::Duration longest) {
-    const absl::Duration took = deps_.clock.Monotonic() - began;
-    next_round_at_ = began + std::min(took * kRoundIntervalFactor, longest);
-    round_busy_ = false;
-    WakeInRounds();
+    asio::post(deps_.executor, [self = shared_from_this()] {
+      self->Post([](Impl& impl) {
+        impl.round_busy_ = false;
+        impl.WakeInRounds();
+      });
+    });
   }
 
   void Started(const v1::AttachResponse::Subscribed& subscribed) {

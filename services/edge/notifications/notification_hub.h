@@ -64,11 +64,9 @@ class NotificationHub {
   static constexpr int kCreditCount = 4096;
   static constexpr int kCreditQuantum = 1024;
   static constexpr absl::Duration kMaxAway = absl::Seconds(5);
-  // From one round to the next, in times of what the round took to write. That grows as soon as the
-  // processors are short: rounds then come less often, with more in each write, and need less. At
-  // most for each receiver of the round about what its system calls cost, twice, and for all:
-  static constexpr int kRoundIntervalFactor = 3;
-  static constexpr absl::Duration kMaxRoundIntervalEach = absl::Microseconds(24);
+  // From one round to the next, for each receiver of the first: about what its system calls cost,
+  // twice.
+  static constexpr absl::Duration kRoundIntervalEach = absl::Microseconds(24);
   static constexpr absl::Duration kMaxRoundInterval = absl::Milliseconds(12);
 
   struct Deps {
