@@ -12,8 +12,8 @@
 namespace slipstream::notification {
 
 // Until the link has ended and is empty, or the edge is gone. Under load events come to an edge
-// that `takes_batches` at most once in 2 ms, as many as there are by then: one message of a stream
-// costs both sides as much as making and reading ten events.
+// that `takes_batches` at most once in 2 ms, as many as there are by then: what a message of a
+// stream costs both sides is then shared by its events.
 Async<void> WriteToEdge(NotificationEngine& engine, std::shared_ptr<Link> link, bool takes_batches,
                         rpc::Sender<v1::AttachResponse>& out);
 
