@@ -164,7 +164,8 @@ class Rfc6455Test(unittest.TestCase):
                         self.assertEqual(got, expected)
 
     def deflate(self, peer: Peer) -> int:
-        """A handshake that asks for it, until there is room: the one before may not be gone yet."""
+        """A handshake that asks for it, until there is room: one that broke off keeps its place
+        until the edge has seen it."""
         deadline = time.monotonic() + WAIT_S
         while True:
             status, _, _ = peer.ask(self.token, {"Sec-WebSocket-Extensions": DEFLATE})
@@ -186,6 +187,18 @@ class Rfc6455Test(unittest.TestCase):
                 self.assertEqual(one_more.answer(), PONG)
         with Peer() as again:
             self.deflate(again)
+
+    def test_who_has_seen_its_close_frame_may_compress_at_once_on_another_connection(self):
+        """Also while the old one's TCP connection is still there."""
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(Peer()) for _ in range(MAX_DEFLATE)]
+            for peer in peers:
+                self.deflate(peer)
+            peers[0].socket.sendall(frame(CLOSE, struct.pack("!H", 1000)))
+            self.assertEqual(peers[0].answer(), 1000)
+            successor = stack.enter_context(Peer())
+            successor.ask(self.token, {"Sec-WebSocket-Extensions": DEFLATE})
+            self.assertTrue(successor.deflate, "the place is not free yet")
 
     def test_compression_that_nobody_asked_for_is_not_used(self):
         with Peer() as peer:

@@ -60,9 +60,7 @@ WebSocketSession::WebSocketSession(WebSocketServer& server, UpgradeRequest reque
       outbox_(server.options().queue_bytes),
       due_at_ns_(kNeverDue_ns) {}
 
-WebSocketSession::~WebSocketSession() {
-  if (deflate_) server_.GiveDeflateBack();
-}
+WebSocketSession::~WebSocketSession() { GiveDeflateBack(); }
 
 Async<void> WebSocketSession::Run() {
   accepted_at_ = last_received_ = minute_started_ = Now();
@@ -109,7 +107,7 @@ Async<bool> WebSocketSession::Accept() {
       server_.options().max_deflate_connections_count > 0 &&
       connection->request.count(beast::http::field::sec_websocket_extensions) > 0 &&
       server_.TakeDeflate();
-  deflate_ = may_deflate;
+  deflate_ = deflate_held_ = may_deflate;
   if (may_deflate) ws_.set_option(DeflateOptions());
   bool negotiated = false;
   ws_.set_option(
@@ -128,12 +126,16 @@ Async<bool> WebSocketSession::Accept() {
   auto [ec] = co_await ws_.async_accept(connection->request, kAwait);
   ws_.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
   if (ec) co_return false;
-  if (deflate_ && !negotiated) {
+  if (!negotiated) {
     deflate_ = false;
-    server_.GiveDeflateBack();
+    GiveDeflateBack();
   }
   ws_.text(true);
   co_return true;
+}
+
+void WebSocketSession::GiveDeflateBack() {
+  if (std::exchange(deflate_held_, false)) server_.GiveDeflateBack();
 }
 
 Async<std::optional<std::string>> WebSocketSession::ReadMessage() {

@@ -69,6 +69,7 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   Async<bool> ReadAuth(SubscriptionRequest* out);
   bool Authenticate(const std::string& token);
   Async<void> ReadLoop();
+  void GiveDeflateBack();
   // The next text message; nullopt when the connection ends.
   Async<std::optional<std::string>> ReadMessage();
   // False: the session is closing.
@@ -107,10 +108,11 @@ class WebSocketSession final : public std::enable_shared_from_this<WebSocketSess
   int uncredited_count_ = 0;
 
   std::optional<std::pair<uint16_t, std::string>> close_;
-  async::Event changed_;   // the end of those that still work; for the compressed writer all
-  int working_count_ = 0;  // coroutines beside the reader
-  bool open_ = false;      // the handshake is done and the connection has not ended
-  bool deflate_ = false;
+  async::Event changed_;       // the end of those that still work; for the compressed writer all
+  int working_count_ = 0;      // coroutines beside the reader
+  bool open_ = false;          // the handshake is done and the connection has not ended
+  bool deflate_ = false;       // messages are compressed
+  bool deflate_held_ = false;  // one of the server's places for such connections
   bool waiting_writable_ = false, closing_ = false, close_sent_ = false;
   bool notice_given_ = false;  // that the token expires
 

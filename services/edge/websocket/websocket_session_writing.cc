@@ -125,6 +125,8 @@ void WebSocketSession::WriteFrame(std::string bytes, async::Resume<error_code> d
   if (!bytes.empty() && static_cast<uint8_t>(bytes[0]) == kFrameClose) {
     close_sent_ = true;
     outbox_.Drop();
+    // Nothing is compressed any more, and who has seen its close may come again at once.
+    GiveDeflateBack();
   }
   control_.append(bytes);
   control_written_ = std::move(done);
