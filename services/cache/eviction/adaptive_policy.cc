@@ -11,8 +11,7 @@ namespace {
 constexpr int64_t kFullPercent = 95;
 constexpr double kAheadPerEntry = 0.05;
 constexpr double kAheadPerRead = 0.001;
-// Instead of S3-FIFO: it is seldom far from the best, and coming back to it costs more than
-// coming back to any other (ShadowCaches::Judge).
+// Instead of S3-FIFO: it is seldom far from the best.
 constexpr double kAheadOfS3FifoPerEntry = 0.2;
 // How much less room the early shadows have, and how many keys, as parts of the others'.
 constexpr int64_t kEarlyRoomPart = 2;

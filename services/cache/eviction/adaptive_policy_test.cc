@@ -77,6 +77,22 @@ TEST_P(AdaptivePolicyTest, KeepsALoopLargerThanTheCache) {
   EXPECT_GT(cache.Run(100'000, [](int i) { return i % 2000; }), 40);
 }
 
+// Small in comparison with the loop, so that the counters of a key are mostly those of others too.
+TEST_P(AdaptivePolicyTest, KeepsThePartOfALoopThatFits) {
+  Cache cache = Make(126);
+  cache.Run(20'000, [](int i) { return i % 1011; });
+  // 12.4 at best.
+  EXPECT_GT(cache.Run(100'000, [](int i) { return i % 1011; }), 11.5);
+}
+
+// Two rules that hold different parts of it are level, and must neither take turns nor mix.
+TEST(VotedPolicyTest, KeepsOnePartOfALoopNotTwo) {
+  Cache cache(505, kManyRecords);
+  cache.Run(20'000, [](int i) { return i % 1011; });
+  // 49.9 at best.
+  EXPECT_GT(cache.Run(100'000, [](int i) { return i % 1011; }), 48);
+}
+
 // What is held of it is hit in a row, tens of thousands of times: to pass over most of these, and
 // over none of the misses, makes it look as if it fitted.
 TEST_P(AdaptivePolicyTest, KeepsALargeLoop) {

@@ -189,7 +189,7 @@ EvictionQueues::Link* EvictionQueues::EvictByTinyLfu() {
 
 bool EvictionQueues::Admit(const Link* candidate, const Link* victim) {
   const uint32_t asked = sketch_.Frequency(Spread(candidate->hash));
-  if (asked > sketch_.Frequency(Spread(victim->hash))) return true;
+  if (asked > sketch_.Frequency(Spread(victim->hash)) + rule_.margin_reads) return true;
   if (asked < kAdmitAtRandomFrom) return false;
   random_ = random_ * 6364136223846793005 + 1442695040888963407;
   return (random_ >> 33) % kAdmitOneOf == 0;
@@ -242,7 +242,9 @@ bool EvictionQueues::Arrange(EvictionRule::Kind kind) {
     case EvictionRule::kSieve:
       return Join(&frequent_, &recent_, true) && Join(&main_, &recent_, true);
     case EvictionRule::kS3Fifo:
-      return Join(&frequent_, &main_, false);
+      // What W-TinyLFU had on probation proves itself among the newcomers: in the main queue it
+      // would stay until as many others have come there.
+      return Join(&main_, &recent_, true) && Join(&frequent_, &main_, false);
     case EvictionRule::kTinyLfu:
       // What LRU or SIEVE had is on probation: the window holds newcomers only.
       return main_.count + frequent_.count > 0 || Join(&recent_, &main_, true);

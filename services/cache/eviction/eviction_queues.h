@@ -32,6 +32,10 @@ struct EvictionRule {
   // W-TinyLFU only: of the room, and after how many reads per entry the frequencies are halved.
   uint8_t window_percent = 1;
   uint8_t memory_reads = 10;
+  // Who leaves the window stays if it was asked for more often than the victim by more than this.
+  // In a loop each key is asked for once a round, and whoever comes now seems to be ahead by one:
+  // with 1 the same part of the loop is held for good.
+  uint8_t margin_reads = 0;
   bool operator==(const EvictionRule&) const = default;
 };
 

@@ -104,6 +104,28 @@ TEST(EvictionQueuesTest, TinyLfuAdmitsTheMoreFrequentOnly) {
   EXPECT_EQ(cache.held.count(2000), 1u);
 }
 
+TEST(EvictionQueuesTest, TinyLfuWithAMarginKeepsItsPartOfALoop) {
+  Cache cache({EvictionRule::kTinyLfu, 1, 10, 1}, 100);
+  auto round = [&] {
+    size_t hits = 0;
+    for (size_t i = 0; i < 800; ++i) hits += cache.Read(i);
+    return hits;
+  };
+  for (int i = 0; i < 5; ++i) round();
+  EXPECT_GE(round(), 95u);
+}
+
+TEST(EvictionQueuesTest, FromTinyLfuToS3FifoProbationGoesFirst) {
+  Cache cache(kTinyLfu, 100);
+  for (size_t i = 0; i < 100; ++i) cache.Read(i);
+  // Read again in the main space.
+  for (size_t i = 0; i < 50; ++i) cache.Read(i);
+  cache.queues.SetRule(kS3Fifo);
+  for (size_t i = 1000; i < 1040; ++i) cache.Read(i);
+  for (size_t i = 0; i < 50; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
+  for (size_t i = 1000; i < 1040; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
+}
+
 TEST(EvictionQueuesTest, AChangeOfRulesLosesNothing) {
   std::mt19937 random(1);
   const std::vector<EvictionRule> rules{

@@ -24,14 +24,13 @@ constexpr double kLead = 1;
 constexpr double kDistrustEntries = 500;
 constexpr double kMinPromisedHits = 30;
 constexpr double kKeptPromise = 0.8;
-// S3-FIFO keeps a newcomer when it is asked for again after leaving, so that to come to it from
-// another rule costs up to as many misses as there are entries. Of rules that are level it is the
-// last to be chosen in a large cache: it counts as if it had so many hits less, as a part of the
-// entries.
-constexpr double kTollOfS3Fifo = 0.02;
 // A rule that is behind by so many hits has 1/e of the votes' weight.
 constexpr double kBehindHits = 2;
 constexpr double kBehindPerRead = 0.002;
+// In a loop twins hold different parts of it, and each is ahead when its own part has just come by:
+// if they took turns, each would miss what the other has let go. So a twin must be ahead by so many
+// hits, as a part of the entries.
+constexpr double kTwinLeadEntries = 0.3;
 
 }  // namespace
 
@@ -192,6 +191,11 @@ void ShadowCaches::UpdateTrust(size_t in_force, size_t entries_count) {
   trial_.promised_hits /= 2;
 }
 
+size_t ShadowCaches::TwinOf(size_t rule) {
+  if (rule == kTwins[0]) return kTwins[1];
+  return rule == kTwins[1] ? kTwins[0] : kCount;
+}
+
 ShadowCaches::Verdict ShadowCaches::Judge(size_t in_force) {
   Verdict out;
   for (const auto& shadow : shadows_) {
@@ -202,9 +206,9 @@ ShadowCaches::Verdict ShadowCaches::Judge(size_t in_force) {
   for (size_t i = 0; i < kCount; ++i) out.hits[i] = hits_[i] * trust_[i];
   out.hits[0] += kLead * std::sqrt(entries);
   out.hits[best_] += kLead * std::sqrt(entries);
-  for (size_t i = 0; i < kCount; ++i) {
-    if (kRules[i].kind == EvictionRule::kS3Fifo && i != in_force && !full_sample())
-      out.hits[i] -= kTollOfS3Fifo * entries;
+  if (const size_t twin = TwinOf(best_);
+      twin < kCount && out.hits[twin] < out.hits[best_] + kTwinLeadEntries * entries) {
+    out.hits[twin] = std::min(out.hits[twin], out.hits[best_] - 1);  // just behind, not level
   }
   out.reads = reads_;
   const auto best = std::max_element(out.hits.begin(), out.hits.end());

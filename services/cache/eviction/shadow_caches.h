@@ -29,12 +29,14 @@ class ShadowCaches {
       {EvictionRule::kTinyLfu, 1, 10},
       {EvictionRule::kS3Fifo},
       {EvictionRule::kTinyLfu, 75, 20},
-      {EvictionRule::kTinyLfu, 20, 20},
+      {EvictionRule::kTinyLfu, 1, 10, 1},
       {EvictionRule::kTinyLfu, 40, 20},
       {EvictionRule::kLru},
       {EvictionRule::kSieve},
   }};
   static constexpr size_t kCount = kRules.size();
+  // Two that are much the same, except that each holds another part of a loop.
+  static constexpr std::array<size_t, 2> kTwins = {0, 3};
 
   ShadowCaches(int64_t max_bytes, size_t max_records_count);
   ~ShadowCaches();
@@ -83,6 +85,7 @@ class ShadowCaches {
   struct Record;
   Record* Find(uint64_t hash);
   void UpdateTrust(size_t in_force, size_t entries_count);
+  static size_t TwinOf(size_t rule);
   void SetVotes(Record* record, VoteQueues::Votes votes);
   void DropIfUnused(uint64_t hash, Record* record);
   Record* NewRecord(uint64_t hash);
