@@ -162,6 +162,9 @@ TEST_F(ClusterTest, ADeadPrimaryTakesItsSlotsOnly) {
   ASSERT_TRUE(Do(*client, {"SET", at0, "v"}, at0).ok());
   cluster_->node(0).Kill();
   auto dead = Send(*client, {"GET", at0}, at0);
+  ASSERT_TRUE(Do(*client, {"SET", at1, "v"}, at1).ok());
+  // Until its end is noticed, a command for any node may still go to it.
+  ASSERT_TRUE(Eventually([&] { return !client->connected(); }));
   for (int i = 0; i < 50; ++i) {
     const Reply alive = Do(*client, {"SET", at1, "v"}, at1);
     ASSERT_TRUE(alive.ok()) << alive.status();
