@@ -110,7 +110,9 @@ class FakeQueue final : public v1::TaskQueueService::CallbackService {
                                            co_await out.Write(task);
                                          }
                                          if (q.task_id() == "endless") {
-                                           co_await ended.Wait(ended.version());
+                                           // What is over before this is reached counts too.
+                                           const uint64_t version = ended.version();
+                                           if (!over) co_await ended.Wait(version);
                                            co_return absl::OkStatus();
                                          }
                                          if (watches == 1)
@@ -121,8 +123,15 @@ class FakeQueue final : public v1::TaskQueueService::CallbackService {
                                        });
   }
 
+  // Ends the endless watches, and those to come.
+  void End() {
+    over = true;
+    ended.Notify();
+  }
+
   std::string authorization;
   std::atomic<int> watches{0};
+  std::atomic<bool> over{false};
   async::Event ended;
 
  private:
@@ -138,7 +147,7 @@ class TaskQueueClientTest : public testing::Test {
     call_.bearer_token = "token";
   }
   ~TaskQueueClientTest() override {
-    queue_.ended.Notify();
+    queue_.End();
     server_.Shutdown(absl::ZeroDuration());
     scope_.Close();
   }
