@@ -30,8 +30,14 @@ class Pollers {
     sync::MutexLock lock(mutex_);
     Queue& state = queues_[queue];
     ++state.threads_count;
-    while (state.waiting_count >= MaxWaitingCount()) changed_.Wait(mutex_);
+    while (!state.shut_down && state.waiting_count >= MaxWaitingCount()) changed_.Wait(mutex_);
     ++state.waiting_count;
+  }
+  // Whoever shuts the queue down may wait for all of its threads at once.
+  void ShutDown(grpc_completion_queue* queue) {
+    sync::MutexLock lock(mutex_);
+    if (auto it = queues_.find(queue); it != queues_.end()) it->second.shut_down = true;
+    changed_.SignalAll();
   }
   // The thread has seen the queue's end: the others are to see it, too.
   void Leave(grpc_completion_queue* queue) {
@@ -55,6 +61,7 @@ class Pollers {
   struct Queue {
     int threads_count = 0;
     int waiting_count = 0;
+    bool shut_down = false;
   };
   // Half of gRPC's own number.
   static int MaxWaitingCount() {
@@ -66,6 +73,13 @@ class Pollers {
   sync::CondVar changed_;
   std::map<grpc_completion_queue*, Queue> queues_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Of a callback thread.
+struct OwnQueue {
+  grpc_completion_queue* queue = nullptr;  // null until it first waits
+  bool ended_here = false;                 // by one of its own callbacks
+};
+thread_local OwnQueue own_queue;
 
 bool IsCallbackThread() {
   char name[16] = {};
@@ -79,25 +93,40 @@ PollingFigures Polling() { return Pollers::Get().Figures(); }
 
 }  // namespace slipstream::rpc
 
-// gRPC's C++ half calls this function of its C API by way of the dynamic linker, which takes the
+// gRPC's C++ half calls these functions of its C API by way of the dynamic linker, which takes the
 // program's before the library's.
 
 extern "C" grpc_event grpc_completion_queue_next(grpc_completion_queue* queue,
                                                  gpr_timespec deadline, void* reserved) {
+  using slipstream::rpc::own_queue;
   using slipstream::rpc::Pollers;
   static auto* const real = reinterpret_cast<decltype(&grpc_completion_queue_next)>(
       dlsym(RTLD_NEXT, "grpc_completion_queue_next"));
   thread_local const bool callback_thread = slipstream::rpc::IsCallbackThread();
   if (!callback_thread) return real(queue, deadline, reserved);
-  thread_local bool entered = false;  // such a thread belongs to one queue
-  if (!entered) {
+  if (own_queue.queue == nullptr) {  // such a thread belongs to one queue
     Pollers::Get().Enter(queue);
-    entered = true;
+    own_queue.queue = queue;
   }
-  grpc_event event;
-  do {
-    event = real(queue, gpr_inf_future(GPR_CLOCK_REALTIME), reserved);
-  } while (event.type == GRPC_QUEUE_TIMEOUT);
+  grpc_event event{};
+  event.type = GRPC_QUEUE_SHUTDOWN;
+  if (own_queue.ended_here) {
+    // The queue is gone, and nobody can wait for this thread any more.
+    pthread_detach(pthread_self());
+  } else {
+    do {
+      event = real(queue, gpr_inf_future(GPR_CLOCK_REALTIME), reserved);
+    } while (event.type == GRPC_QUEUE_TIMEOUT);
+  }
   if (event.type == GRPC_QUEUE_SHUTDOWN) Pollers::Get().Leave(queue);
   return event;
+}
+
+extern "C" void grpc_completion_queue_shutdown(grpc_completion_queue* queue) {
+  using slipstream::rpc::own_queue;
+  static auto* const real = reinterpret_cast<decltype(&grpc_completion_queue_shutdown)>(
+      dlsym(RTLD_NEXT, "grpc_completion_queue_shutdown"));
+  if (own_queue.queue == queue) own_queue.ended_here = true;
+  real(queue);
+  slipstream::rpc::Pollers::Get().ShutDown(queue);
 }

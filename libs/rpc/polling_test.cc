@@ -93,5 +93,39 @@ TEST_F(PollingTest, NoneIsLeftWhenItsQueueHasEnded) {
   EXPECT_EQ(Polling().parked_count, 0);
 }
 
+// Its end waits for the threads of the queue, of which the callback has one.
+TEST(ChannelTest, TheLastOneMayEndInACallback) {
+  struct Call {
+    std::shared_ptr<grpc::Channel> channel = MakeChannel("127.0.0.1:1");  // nobody is there
+    std::unique_ptr<v1::NotificationService::Stub> stub = v1::NotificationService::NewStub(channel);
+    grpc::ClientContext context;
+    v1::PublishRequest request;
+    v1::PublishResponse response;
+  };
+  sync::Mutex mutex;
+  sync::CondVar changed;
+  bool alone = false, failed = false;
+  auto call = std::make_shared<Call>();
+  Call& made = *call;
+  made.stub->async()->Publish(&made.context, &made.request, &made.response,
+                              [&, kept = call](const grpc::Status& status) mutable {
+                                sync::MutexLock lock(mutex);
+                                while (!alone) changed.Wait(mutex);
+                                failed = !status.ok();
+                                kept.reset();
+                                changed.Signal();
+                              });
+  {
+    sync::MutexLock lock(mutex);
+    call.reset();
+    alone = true;
+    changed.Signal();
+    while (!failed) changed.Wait(mutex);
+  }
+  const auto all = [] { return Polling().waiting_count + Polling().parked_count; };
+  for (int i = 0; i < 100'000'000 && all() > 0; ++i) std::this_thread::yield();
+  EXPECT_EQ(all(), 0);
+}
+
 }  // namespace
 }  // namespace slipstream::rpc
