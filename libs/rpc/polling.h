@@ -9,6 +9,10 @@
 // queue's threads half stay out of it (at least one is in) until the queue is shut down, and none
 // naps. Queues that are not the callback API's are left alone. So nothing may block in a callback
 // for another callback's sake; with stock gRPC that would be as wrong, and rarer.
+//
+// The queue ends with the process's last channel or server, which waits for the queue's threads. A
+// callback may hold that channel last: the threads that stayed out are let go, and its own does not
+// look at the queue again, which is gone by then (gRPC alone would).
 #ifndef LIBS_RPC_POLLING_H_
 #define LIBS_RPC_POLLING_H_
 
