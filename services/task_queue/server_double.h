@@ -46,8 +46,7 @@ class ServerDouble {
     welcome = *connected;
     return welcome.session_id;
   }
-  absl::StatusOr<TaskRecord> Submit() {
-    SubmitSpec spec;
+  absl::StatusOr<TaskRecord> Submit(SubmitSpec spec = {}) {
     spec.task_type = "echo";
     return Await(engine.Submit(alice, spec));
   }

@@ -85,6 +85,20 @@ TEST_F(StoreAwayTest, ReportsThatWaitKeepTheirSessionThoughItsHeartbeatsAreNotRe
   EXPECT_TRUE(server_.Succeed(session, sink_->assigned[0]).ok());
 }
 
+TEST_F(StoreAwayTest, CallsLostNowAndThenDoNotKeepDueTasksWaiting) {
+  server_.Connect(sink_);
+  SubmitSpec spec;
+  spec.run_at = clock_.Now() + absl::Seconds(1);
+  const std::string id = server_.Submit(spec)->task_id;
+  for (int i = 0; i < 5; ++i) {
+    server_.store.away = true;
+    Pass(absl::Milliseconds(100));
+    server_.store.away = false;
+    Pass(absl::Seconds(1));
+  }
+  EXPECT_EQ(server_.StatusOf(id), TaskStatus::kPending);
+}
+
 TEST_F(StoreAwayTest, AWorkerThatFallsSilentMeanwhileIsStillGivenUp) {
   server_.Connect(sink_);
   server_.store.away = true;

@@ -233,7 +233,7 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::Recover(absl::Time now) {
   absl::Status reopened = co_await deps_.sessions.Reopen();
   if (!reopened.ok()) co_return reopened;
   store_away_.store(false, std::memory_order_release);
-  sweep_after_ = now + kRecoveryTime;
+  sweep_after_ = now + std::min(kRecoveryTime, 2 * (now - store_seen_));
   OnGap();
   co_return false;
 }
@@ -262,6 +262,7 @@ Async<absl::StatusOr<bool>> TaskQueueEngine::Tick() {
     store_away_.store(absl::IsUnavailable(swept.status()), std::memory_order_release);
     co_return swept;
   }
+  store_seen_ = now;
   co_return *swept || more;
 }
 

@@ -83,8 +83,10 @@ class TaskQueueEngine final : public StoreListener {
   Async<absl::StatusOr<QueueReport>> Report();
 
   // What time alone does; true when there is more to do at once. After the store was away workers
-  // are first given kRecoveryTime to hand in what they hold. UNAVAILABLE while the store is away;
-  // its part here, if it has one, has been swept all the same.
+  // are first given time to hand in what they hold: twice as long as it was away, since they try
+  // again ever less often, and at most kRecoveryTime. (A single lost call is no reason to leave due
+  // tasks waiting for a second, and many of them would be one for ever.) UNAVAILABLE while the
+  // store is away; its part here, if it has one, has been swept all the same.
   Async<absl::StatusOr<bool>> Tick();
   // Leaves this server's figures in the store.
   Async<absl::Status> ShareFigures();
@@ -123,9 +125,11 @@ class TaskQueueEngine final : public StoreListener {
   const Deps deps_;
   const SubmitLimits limits_;
   std::atomic<bool> draining_{false};
-  std::atomic<bool> gap_{false};                   // news may have been missed
-  std::atomic<bool> store_away_{false};            // the last Tick found it so
-  absl::Time sweep_after_ = absl::InfinitePast();  // of Tick alone
+  std::atomic<bool> gap_{false};         // news may have been missed
+  std::atomic<bool> store_away_{false};  // the last Tick found it so
+  // Of Tick alone:
+  absl::Time store_seen_ = absl::InfinitePast();  // when it last was there
+  absl::Time sweep_after_ = absl::InfinitePast();
 };
 
 }  // namespace slipstream::task_queue

@@ -1,5 +1,6 @@
 #include "services/task_queue/worker_service.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -163,8 +164,8 @@ Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
   if (!first->has_hello()) {
     co_return status::FieldError("hello", "must be the first message of the stream");
   }
-  auto stream = std::make_shared<WorkerStream>(out, first->hello().accepts_batches(),
-                                               [context] { context->TryCancel(); });
+  auto stream =
+      std::make_shared<WorkerStream>(out, first->hello(), [context] { context->TryCancel(); });
   auto welcome = co_await deps_.sessions.Connect(
       task_queue::FromProto(first->hello(), call.principal().user), stream);
   if (!welcome.ok()) {
@@ -175,6 +176,7 @@ Async<absl::Status> WorkerService::Serve(rpc::CallContext& call,
   auto* message = response.mutable_welcome();
   message->set_session_id(welcome->session_id);
   message->set_resumed(welcome->resumed);
+  message->set_acks_heartbeats(true);
   message->set_lease_ms(static_cast<int>(absl::ToInt64Milliseconds(deps_.times.lease)));
   message->set_heartbeat_interval_ms(
       static_cast<int>(absl::ToInt64Milliseconds(deps_.times.heartbeat_interval)));
@@ -204,6 +206,11 @@ Async<absl::Status> WorkerService::Handle(Conversation& with, const v1::WorkRequ
       co_return status::FieldError("batch.requests", "may be at most 256");
     }
     for (const auto& one : request.batch().requests()) messages.push_back(&one);
+  }
+  // Before anything that waits for the store: the answer is this server's own.
+  if (std::any_of(messages.begin(), messages.end(),
+                  [](const v1::WorkRequest* message) { return message->has_heartbeat(); })) {
+    with.stream.AckHeartbeat();
   }
   std::vector<WorkerReport> reports;
   reports.reserve(messages.size());

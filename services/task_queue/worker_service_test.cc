@@ -22,6 +22,21 @@ TEST_F(WorkerServiceTest, TheWelcomeNamesTheSessionAndItsTimes) {
   EXPECT_EQ(response.welcome().heartbeat_interval_ms(), 1'000);
 }
 
+TEST_F(WorkerServiceTest, HeartbeatsAreAnsweredForWhoUnderstandsIt) {
+  v1::WorkRequest hello;
+  hello.mutable_hello()->set_worker_name("w");
+  hello.mutable_hello()->set_slots(1);
+  hello.mutable_hello()->set_accepts_heartbeat_acks(true);
+  hello.mutable_hello()->add_task_types()->set_name("other");
+  worker_->Send(hello);
+  EXPECT_TRUE(worker_->Read().welcome().acks_heartbeats());
+  v1::WorkRequest batch;
+  batch.mutable_batch()->add_requests()->mutable_slots()->set_free_slots(1);
+  batch.mutable_batch()->add_requests()->mutable_heartbeat();
+  worker_->Send(batch);
+  EXPECT_TRUE(worker_->Read().has_heartbeat_ack());
+}
+
 TEST_F(WorkerServiceTest, TheFirstMessageMustBeAHello) {
   v1::WorkRequest request;
   request.mutable_heartbeat();

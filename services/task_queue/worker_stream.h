@@ -28,9 +28,12 @@ class WorkerStream final : public WorkerSink {
   // A batch ends with the message that reaches it. Well under the limit of a message.
   static constexpr size_t kMaxBatchBytes = 2 << 20;
 
-  WorkerStream(rpc::Sender<v1::WorkResponse>& out, bool accepts_batches,
+  WorkerStream(rpc::Sender<v1::WorkResponse>& out, const v1::WorkRequest::Hello& hello,
                std::function<void()> cancel)
-      : accepts_batches_(accepts_batches), out_(&out), cancel_(std::move(cancel)) {}
+      : accepts_batches_(hello.accepts_batches()),
+        accepts_heartbeat_acks_(hello.accepts_heartbeat_acks()),
+        out_(&out),
+        cancel_(std::move(cancel)) {}
 
   // The welcome goes out, and what has waited for it.
   void Open(v1::WorkResponse welcome) {
@@ -48,6 +51,10 @@ class WorkerStream final : public WorkerSink {
   // not sent.
   bool Send(size_t count, absl::FunctionRef<void(size_t i, v1::WorkResponse* out)> fill);
 
+  void AckHeartbeat() {
+    if (!accepts_heartbeat_acks_) return;
+    Send(1, [](size_t, v1::WorkResponse* out) { out->mutable_heartbeat_ack(); });
+  }
   bool Assign(const std::vector<TaskRecord>& tasks) override {
     return Send(tasks.size(), [&](size_t i, v1::WorkResponse* out) {
       ToProto(tasks[i], out->mutable_assignment());
@@ -84,6 +91,7 @@ class WorkerStream final : public WorkerSink {
   }
 
   const bool accepts_batches_;
+  const bool accepts_heartbeat_acks_;
   sync::Mutex mu_;
   rpc::Sender<v1::WorkResponse>* out_ ABSL_GUARDED_BY(mu_);
   std::function<void()> cancel_ ABSL_GUARDED_BY(mu_);

@@ -19,6 +19,8 @@ using task_queue::v1::WorkResponse;
 
 // The loop looks at the clock at least this often, so that a wall-clock surprise is bounded.
 constexpr absl::Duration kMaxPumpSleep = absl::Seconds(30);
+// How late a silent server may be noticed.
+constexpr absl::Duration kSilenceLookInterval = absl::Milliseconds(250);
 
 absl::Status Check(const WorkerOptions& options) {
   if (options.clock == nullptr || options.random == nullptr || !options.executor) {
@@ -126,6 +128,7 @@ void Worker::Start() {
   }
   scope_.Spawn([this] { return RunStreams(); });
   scope_.Spawn([this] { return Pump(); });
+  scope_.Spawn([this] { return LeaveSilentServers(); });
 }
 
 void Worker::Drain(absl::Time deadline) {
@@ -271,7 +274,7 @@ Async<void> Worker::Pump() {
       if (!co_await stream->Write(std::move(request))) break;
     }
     if (actions.finish) stream->Finish();
-    if (actions.cancel || (done && stream != nullptr && !actions.finish)) stream->Cancel();
+    if (done && stream != nullptr && !actions.finish) stream->Cancel();
     if (done) co_return;
     // What is reported meanwhile goes as one message.
     if (sends && options_.report_interval > absl::ZeroDuration()) {
@@ -281,6 +284,24 @@ Async<void> Worker::Pump() {
     wait = std::clamp(wait, absl::ZeroDuration(), kMaxPumpSleep);
     const boost::asio::steady_timer timer(options_.executor, absl::ToChronoNanoseconds(wait));
     co_await wake_.Wait(version, timer.expiry());
+  }
+}
+
+// Apart from the pump, which such a server may hold in a write that it does not read.
+Async<void> Worker::LeaveSilentServers() {
+  absl::Duration looked = options_.clock->Monotonic();
+  while (co_await scope_.SleepFor(kSilenceLookInterval)) {
+    std::shared_ptr<WorkerStream> silent;
+    {
+      sync::MutexLock lock(mutex_);
+      if (drained_) co_return;
+      // One that comes late itself (busy threads, a stopped process) cannot say that nothing has
+      // come: the reader has its turn first.
+      const absl::Duration now = options_.clock->Monotonic();
+      const bool late = now > std::exchange(looked, now) + 2 * kSilenceLookInterval;
+      if (!late && now >= session_.GiveUpAt()) silent = stream_;
+    }
+    if (silent != nullptr) silent->Cancel();
   }
 }
 

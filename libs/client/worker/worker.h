@@ -8,7 +8,9 @@
 //   (*worker)->Stop();
 //
 // It reconnects by itself, with jittered backoff; within the queue's grace time it goes on with the
-// leases it holds. A result is kept and sent again until the queue has acknowledged it.
+// leases it holds. A result is kept and sent again until the queue has acknowledged it. A server
+// that answers no heartbeat for two of the intervals it asked for is left for the next that
+// `streams` opens a stream to.
 //
 // Thread safety: Start, Drain, Stop and the destructor from the owner, never from one of the
 // executor's threads (they block); the rest from any thread. Handlers run as coroutines on the
@@ -49,7 +51,7 @@ struct WorkerOptions {
   // Between two messages to the queue, at least; the first after a quiet time goes at once. Under
   // load it makes one message of many reports, which is what a report costs.
   absl::Duration report_interval = absl::Milliseconds(1);
-  absl::Duration welcome_timeout = absl::Seconds(10);
+  absl::Duration welcome_timeout = absl::Seconds(5);
   absl::Duration hand_back_timeout = absl::Seconds(2);  // after a drain's deadline
   // Wait before a new stream: random between half and all of a time that doubles from min to max.
   // The min is well below the queue's grace time (2 s), within which a session is resumed.
@@ -90,6 +92,7 @@ class Worker {
   Async<void> RunStreams();
   Async<void> RunOneStream(bool* welcomed);
   Async<void> Pump();
+  Async<void> LeaveSilentServers();
   struct Attempt {
     std::shared_ptr<TaskContext> context;
     TaskArgs args;

@@ -33,6 +33,7 @@ WorkerSession::WorkRequest UnusableResult(const LeaseKey& key, const absl::Statu
 WorkerSession::WorkerSession(Options options) : options_(std::move(options)) {}
 
 void WorkerSession::OnResponse(WorkResponse response, absl::Duration now, absl::Time wall) {
+  last_heard_ = now;
   switch (response.message_case()) {
     case WorkResponse::kWelcome:
       return OnWelcome(response.welcome(), now);
@@ -51,6 +52,8 @@ void WorkerSession::OnResponse(WorkResponse response, absl::Duration now, absl::
         if (!one.has_batch()) OnResponse(std::move(one), now, wall);
       }
       return;
+    case WorkResponse::kHeartbeatAck:
+      return;  // something was heard
     case WorkResponse::MESSAGE_NOT_SET:
       return;  // of a newer queue
   }
@@ -62,6 +65,7 @@ void WorkerSession::OnWelcome(const WorkResponse::Welcome& welcome, absl::Durati
   session_id_ = welcome.session_id();
   heartbeat_interval_ =
       std::max(absl::Milliseconds(welcome.heartbeat_interval_ms()), absl::Milliseconds(10));
+  acks_heartbeats_ = welcome.acks_heartbeats();
   next_heartbeat_ = now + heartbeat_interval_ / 2;
   ++stats_.sessions_total;
   if (welcome.resumed()) ++stats_.resumed_total;

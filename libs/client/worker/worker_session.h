@@ -72,6 +72,9 @@ inline constexpr int kMaxOwedCount = 4096;
 // The queue ends an attempt at its deadline; a worker that hears nothing of it does so by itself
 // after this much more, since clocks differ.
 inline constexpr absl::Duration kDeadlineLeeway = absl::Seconds(1);
+// A server that answers heartbeats, of which two are sent per interval, is silent after so many
+// intervals without any message.
+inline constexpr int kSilentIntervalsCount = 2;
 inline constexpr int kMaxBatchCount = 256;
 inline constexpr size_t kMaxBatchBytes = 1 << 20;
 inline constexpr int kMaxHeldCount = 10000;
@@ -84,7 +87,7 @@ class WorkerSession {
     int slots = 4;
     absl::Duration progress_interval = absl::Milliseconds(100);
     // A stream whose hello is not answered within this is given up.
-    absl::Duration welcome_timeout = absl::Seconds(10);
+    absl::Duration welcome_timeout = absl::Seconds(5);
     // How long a drain waits, after its deadline, for the queue to take back what is handed back.
     absl::Duration hand_back_timeout = absl::Seconds(2);
   };
@@ -106,7 +109,6 @@ class WorkerSession {
   struct StreamActions {
     std::vector<WorkRequest> send;
     bool finish = false;  // nothing more to say on this stream
-    bool cancel = false;  // it is useless
   };
 
   explicit WorkerSession(Options options);
@@ -131,6 +133,10 @@ class WorkerSession {
   StreamActions TakeStreamActions(absl::Duration now);
   // When to take again although nothing happened; InfiniteDuration for never.
   absl::Duration NextDue() const;
+  // When the stream is of no use unless something is heard on it before; InfiniteDuration for
+  // never. Then its owner ends it: a server that stands still is left before the session's leases
+  // end.
+  absl::Duration GiveUpAt() const;
 
   bool online() const { return state_ == State::kOnline; }
   const std::string& session_id() const { return session_id_; }
@@ -180,6 +186,8 @@ class WorkerSession {
   std::string session_id_;
   absl::Duration welcome_by_;
   absl::Duration heartbeat_interval_ = absl::Seconds(1);
+  bool acks_heartbeats_ = false;
+  absl::Duration last_heard_;
   absl::Duration next_heartbeat_;
   bool slots_changed_ = false;
   bool said_none_ = false;   // the last slots sent were 0, so the queue waits for others

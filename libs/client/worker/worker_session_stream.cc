@@ -39,6 +39,7 @@ WorkRequest WorkerSession::Hello(absl::Duration now) {
   hello.set_slots(options_.slots);
   hello.set_session_id(session_id_);
   hello.set_accepts_batches(true);
+  hello.set_accepts_heartbeat_acks(true);
   for (const auto& [key, lease] : leases_) {
     if (lease.muted || hello.held_tasks_size() >= kMaxHeldCount) continue;
     WorkRequest::HeldTask& held = *hello.add_held_tasks();
@@ -105,10 +106,6 @@ void WorkerSession::CollectProgress(absl::Duration now, std::vector<WorkRequest>
 
 WorkerSession::StreamActions WorkerSession::TakeStreamActions(absl::Duration now) {
   StreamActions actions;
-  if (state_ == State::kGreeting && now >= welcome_by_) {
-    actions.cancel = true;
-    welcome_by_ = absl::InfiniteDuration();  // once
-  }
   if (state_ != State::kOnline || finished_) return actions;
   std::vector<WorkRequest> out;
   if (now >= next_heartbeat_) {
@@ -137,7 +134,6 @@ absl::Duration WorkerSession::NextDue() const {
     due = std::min(due,
                    handed_back_ ? *drain_deadline_ + options_.hand_back_timeout : *drain_deadline_);
   }
-  if (state_ == State::kGreeting) due = std::min(due, welcome_by_);
   if (state_ != State::kOnline || finished_) return due;
   due = std::min(due, next_heartbeat_);
   for (const LeaseKey& key : reported_) {
@@ -147,6 +143,12 @@ absl::Duration WorkerSession::NextDue() const {
     }
   }
   return due;
+}
+
+absl::Duration WorkerSession::GiveUpAt() const {
+  if (state_ == State::kGreeting) return welcome_by_;
+  if (state_ != State::kOnline || !acks_heartbeats_) return absl::InfiniteDuration();
+  return last_heard_ + kSilentIntervalsCount * heartbeat_interval_;
 }
 
 }  // namespace slipstream::worker_client

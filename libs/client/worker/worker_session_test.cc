@@ -118,14 +118,33 @@ TEST_F(WorkerSessionTest, HelloAnnouncesWhatItCanDo) {
   EXPECT_TRUE(session_->online());
 }
 
-TEST_F(WorkerSessionTest, AnUnansweredHelloIsGivenUpOnce) {
+TEST_F(WorkerSessionTest, AnUnansweredHelloIsGivenUp) {
   session_->Hello(now_);
-  now_ += absl::Seconds(9);
-  EXPECT_FALSE(session_->TakeStreamActions(now_).cancel);
-  EXPECT_EQ(session_->NextDue(), now_ + absl::Seconds(1));
+  EXPECT_EQ(session_->GiveUpAt(), now_ + absl::Seconds(5));
+  session_->OnDisconnected();
+  EXPECT_EQ(session_->GiveUpAt(), absl::InfiniteDuration());
+}
+
+TEST_F(WorkerSessionTest, AServerThatAnswersNoHeartbeatIsGivenUp) {
+  EXPECT_TRUE(session_->Hello(now_).hello().accepts_heartbeat_acks());
+  WorkResponse welcome;
+  welcome.mutable_welcome()->set_heartbeat_interval_ms(1000);
+  welcome.mutable_welcome()->set_acks_heartbeats(true);
+  Say(welcome);
+  EXPECT_EQ(session_->GiveUpAt(), now_ + absl::Seconds(2));
   now_ += absl::Seconds(1);
-  EXPECT_TRUE(session_->TakeStreamActions(now_).cancel);
-  EXPECT_FALSE(session_->TakeStreamActions(now_).cancel);
+  WorkResponse ack;
+  ack.mutable_heartbeat_ack();
+  Say(ack);
+  EXPECT_EQ(session_->GiveUpAt(), now_ + absl::Seconds(2));
+  now_ += absl::Seconds(1);
+  Assign("a");  // any message will do
+  EXPECT_EQ(session_->GiveUpAt(), now_ + absl::Seconds(2));
+}
+
+TEST_F(WorkerSessionTest, AServerThatPromisesNoAnswersIsNotGivenUp) {
+  Connect();
+  EXPECT_EQ(session_->GiveUpAt(), absl::InfiniteDuration());
 }
 
 TEST_F(WorkerSessionTest, HeartbeatsAtHalfTheInterval) {

@@ -22,6 +22,14 @@ using task_queue::v1::WorkResponse;
 class ScriptedStream final : public WorkerStream {
  public:
   Async<bool> Write(WorkRequest request) override {
+    for (;;) {
+      const uint64_t version = event_.version();
+      {
+        sync::MutexLock lock(mutex_);
+        if (ended_ || !full_) break;
+      }
+      co_await event_.Wait(version);
+    }
     sync::MutexLock lock(mutex_);
     if (ended_) co_return false;
     if (request.has_batch()) {
@@ -61,6 +69,11 @@ class ScriptedStream final : public WorkerStream {
     }
     event_.Notify();
   }
+  // What is written from now on finds no room.
+  void StopReading() {
+    sync::MutexLock lock(mutex_);
+    full_ = true;
+  }
   void End(absl::Status status) {
     {
       sync::MutexLock lock(mutex_);
@@ -92,6 +105,7 @@ class ScriptedStream final : public WorkerStream {
   std::deque<WorkResponse> replies_ ABSL_GUARDED_BY(mutex_);
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool full_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 WorkResponse Welcome(bool resumed) {
@@ -237,6 +251,29 @@ TEST_F(WorkerTest, HeartbeatsGoByTheClock) {
   clock_.Advance(absl::Milliseconds(500));
   worker_->Wake();
   EXPECT_TRUE(stream->Next(WorkRequest::kHeartbeat).has_value());
+}
+
+TEST_F(WorkerTest, LeavesASilentServerEvenWhenItReadsNothing) {
+  worker_->Start();
+  auto first = Stream(0);
+  ASSERT_TRUE(first->Next(WorkRequest::kHello).has_value());
+  WorkResponse welcome = Welcome(false);
+  welcome.mutable_welcome()->set_acks_heartbeats(true);
+  first->Say(welcome);
+  first->Say(Assignment("a", "wait"));
+  ASSERT_TRUE(first->Next(WorkRequest::kProgress).has_value());
+  first->StopReading();
+  clock_.Advance(absl::Milliseconds(1999));
+  worker_->Wake();  // its heartbeat holds the pump
+  absl::SleepFor(absl::Seconds(1));
+  EXPECT_TRUE(worker_->connected()) << "not yet";
+  clock_.Advance(absl::Milliseconds(1));
+  auto second = Stream(1);
+  ASSERT_NE(second, nullptr);
+  const auto hello = second->Next(WorkRequest::kHello);
+  ASSERT_TRUE(hello.has_value());
+  EXPECT_EQ(hello->hello().session_id(), "s1");
+  EXPECT_EQ(hello->hello().held_tasks_size(), 1);
 }
 
 TEST_F(WorkerTest, CancelReachesTheHandler) {

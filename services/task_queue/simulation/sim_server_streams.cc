@@ -130,6 +130,7 @@ Async<absl::Status> SimServer::Greet(std::shared_ptr<SimStream> stream, WorkRequ
   const WorkerTimes& times = deps_.settings.times;
   message.set_session_id(welcome->session_id);
   message.set_resumed(welcome->resumed);
+  message.set_acks_heartbeats(true);
   message.set_lease_ms(static_cast<int>(absl::ToInt64Milliseconds(times.lease)));
   message.set_heartbeat_interval_ms(
       static_cast<int>(absl::ToInt64Milliseconds(times.heartbeat_interval)));
@@ -145,6 +146,12 @@ Async<absl::Status> SimServer::Handle(std::shared_ptr<SimStream> stream, WorkReq
     messages.assign(request.batch().requests().begin(), request.batch().requests().end());
   } else {
     messages.push_back(std::move(request));
+  }
+  for (const WorkRequest& message : messages) {
+    if (!message.has_heartbeat()) continue;
+    WorkResponse response;
+    response.mutable_heartbeat_ack();
+    stream->SendToWorker(std::move(response));
   }
   std::vector<WorkerReport> reports;
   for (const WorkRequest& message : messages) {

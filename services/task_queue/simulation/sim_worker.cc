@@ -1,5 +1,6 @@
 #include "services/task_queue/simulation/sim_worker.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -140,9 +141,10 @@ void SimWorker::Pump() {
   if (stream_ != nullptr) {
     auto actions = session_->TakeStreamActions(mono());
     for (WorkRequest& request : actions.send) Send(std::move(request));
-    if (actions.finish || actions.cancel) stream_->Break(true);
+    if (actions.finish || mono() >= session_->GiveUpAt()) stream_->Break(true);
   }
-  const absl::Duration due = session_->NextDue();
+  absl::Duration due = session_->NextDue();
+  if (stream_ != nullptr && !stream_->broken()) due = std::min(due, session_->GiveUpAt());
   if (due >= wake_at_ || due == absl::InfiniteDuration()) return;
   wake_at_ = due;
   After(due - mono(), [this, due] {
