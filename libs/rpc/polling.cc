@@ -30,7 +30,7 @@ class Pollers {
     sync::MutexLock lock(mutex_);
     Queue& state = queues_[queue];
     ++state.threads_count;
-    while (!state.shut_down && state.waiting_count >= MaxWaitingCount()) changed_.Wait(mutex_);
+    while (!state.shut_down && state.waiting_count >= MaxPollingCount()) changed_.Wait(mutex_);
     ++state.waiting_count;
   }
   // Whoever shuts the queue down may wait for all of its threads at once.
@@ -63,12 +63,6 @@ class Pollers {
     int waiting_count = 0;
     bool shut_down = false;
   };
-  // Half of gRPC's own number.
-  static int MaxWaitingCount() {
-    static const int count = static_cast<int>(std::thread::hardware_concurrency()) / 4;
-    return count > 1 ? count : 1;
-  }
-
   sync::Mutex mutex_;
   sync::CondVar changed_;
   std::map<grpc_completion_queue*, Queue> queues_ ABSL_GUARDED_BY(mutex_);
@@ -88,6 +82,11 @@ bool IsCallbackThread() {
 }
 
 }  // namespace
+
+int MaxPollingCount() {
+  static const int count = static_cast<int>(std::thread::hardware_concurrency()) / 4;
+  return count > 1 ? count : 1;
+}
 
 PollingFigures Polling() { return Pollers::Get().Figures(); }
 

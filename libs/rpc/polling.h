@@ -18,6 +18,9 @@
 
 namespace slipstream::rpc {
 
+// Threads of a queue that wait or work at a time: half of gRPC's own number.
+int MaxPollingCount();
+
 struct PollingFigures {
   int waiting_count = 0;  // threads in gRPC's own function, now or between two calls of it
   int parked_count = 0;   // threads kept out of it

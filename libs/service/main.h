@@ -14,6 +14,10 @@ struct ProcessOptions {
   // Names the config section with this process's addresses ("cache", "standalone", ...), its log
   // lines and its service token's subject.
   std::string name;
+  // Most of its work is done by gRPC's own threads: unless the config says how many, coroutines get
+  // the cores that those leave, at least one. With more runnable threads than cores they displace
+  // each other, and what could travel together leaves in more pieces.
+  bool leaves_cores_to_grpc = false;
 };
 
 // Runs until a signal. Modules start in the given order and end in the reverse one. Returns the

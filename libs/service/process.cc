@@ -11,6 +11,7 @@
 #include "libs/admin_http/admin_server.h"
 #include "libs/admin_http/readiness.h"
 #include "libs/audit/file_audit_log.h"
+#include "libs/rpc/polling.h"
 #include "libs/rpc/server.h"
 #include "libs/rpc/server_chain.h"
 #include "libs/service/addresses.h"
@@ -57,9 +58,10 @@ absl::StatusOr<auth::PermissionMap> PermissionsOf(const config::v1::AuthConfig& 
   return auth::PermissionMap::Create(mapping);
 }
 
-int ThreadCount(int configured) {
+int ThreadCount(int configured, const ProcessOptions& options) {
   if (configured > 0) return configured;
-  return std::max(1u, std::thread::hardware_concurrency());
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::max(1, options.leaves_cores_to_grpc ? cores - rpc::MaxPollingCount() : cores);
 }
 
 }  // namespace
@@ -178,7 +180,8 @@ absl::Status Process::Impl::MakeShared() {
        .service = options.name,
        .max_inflight_count = config.rpc().max_inflight_count(),
        .default_deadline = absl::Milliseconds(config.rpc().default_deadline_ms())}));
-  runtime = std::make_unique<async::Runtime>(ThreadCount(config.runtime().io_threads_count()));
+  runtime =
+      std::make_unique<async::Runtime>(ThreadCount(config.runtime().io_threads_count(), options));
   dispatcher.emplace(rpc::Dispatcher{*chain, runtime->executor(), clock});
   context.emplace(Context{config, clock, random, logger, metrics, *runtime, *dispatcher,
                           *authenticator, *permissions, *audit, *peers, *reporter});

@@ -4,6 +4,6 @@
 #include "services/task_queue/task_queue_module.h"
 
 int main(int argc, char** argv) {
-  return slipstream::service::Main(argc, argv, {.name = "task_queue"},
+  return slipstream::service::Main(argc, argv, {.name = "task_queue", .leaves_cores_to_grpc = true},
                                    {slipstream::task_queue::MakeTaskQueueModule});
 }

@@ -53,7 +53,9 @@ class Batcher {
       if (in_flight_ >= max_in_flight_count_) return;
       ++in_flight_;
     }
-    Next();
+    // Not here: what comes right after this, the rest of what one read of a socket has brought,
+    // travels along.
+    boost::asio::post(executor_, [this] { Next(); });
   }
 
  private:
