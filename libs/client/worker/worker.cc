@@ -146,20 +146,19 @@ Async<void> Worker::RunOneStream(bool* welcomed) {
   }
   const std::shared_ptr<WorkerStream> stream = *std::move(opened);
   WorkRequest hello;
-  {
-    sync::MutexLock lock(mutex_);
-    hello = session_.Hello(options_.clock->Monotonic());
-  }
-  // The reply is only looked at by the reader: a stream that broke at once ends there too.
-  co_await stream->Write(std::move(hello));
   bool stop;
   {
     sync::MutexLock lock(mutex_);
+    hello = session_.Hello(options_.clock->Monotonic());
+    // Before the hello is written, which finds no room at a server that stands still: it is given
+    // up all the same. Nobody else writes before the welcome.
     stream_ = stream;
     stop = stopping_;
   }
   // A Stop before the stream was known could not cancel it.
   if (stop) stream->Cancel();
+  // The reply is only looked at by the reader: a stream that broke at once ends there too.
+  co_await stream->Write(std::move(hello));
   wake_.Notify();
   while (auto response = co_await stream->Read()) {
     Actions actions;

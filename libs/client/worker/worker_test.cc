@@ -27,6 +27,8 @@ class ScriptedStream final : public WorkerStream {
       {
         sync::MutexLock lock(mutex_);
         if (ended_ || !full_) break;
+        held_ = true;
+        changed_.SignalAll();
       }
       co_await event_.Wait(version);
     }
@@ -74,6 +76,14 @@ class ScriptedStream final : public WorkerStream {
     sync::MutexLock lock(mutex_);
     full_ = true;
   }
+  // Whether a write waits for room within 10 s.
+  bool HoldsAWrite() {
+    sync::MutexLock lock(mutex_);
+    while (!held_) {
+      if (!changed_.WaitFor(mutex_, absl::Seconds(10))) return false;
+    }
+    return true;
+  }
   void End(absl::Status status) {
     {
       sync::MutexLock lock(mutex_);
@@ -106,6 +116,7 @@ class ScriptedStream final : public WorkerStream {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   bool full_ ABSL_GUARDED_BY(mutex_) = false;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;  // a write has found it full
 };
 
 WorkResponse Welcome(bool resumed) {
@@ -183,6 +194,7 @@ class WorkerTest : public testing::Test {
   absl::StatusOr<std::shared_ptr<WorkerStream>> Open() {
     auto stream = std::make_shared<ScriptedStream>();
     sync::MutexLock lock(mutex_);
+    if (opened_.size() < deaf_count_) stream->StopReading();
     opened_.push_back(stream);
     changed_.SignalAll();
     return stream;
@@ -207,6 +219,7 @@ class WorkerTest : public testing::Test {
   sync::Mutex mutex_;
   sync::CondVar changed_;
   std::vector<std::shared_ptr<ScriptedStream>> opened_ ABSL_GUARDED_BY(mutex_);
+  size_t deaf_count_ ABSL_GUARDED_BY(mutex_) = 0;  // so many of the first streams take no message
   std::unique_ptr<Worker> worker_;
 };
 
@@ -264,8 +277,9 @@ TEST_F(WorkerTest, LeavesASilentServerEvenWhenItReadsNothing) {
   ASSERT_TRUE(first->Next(WorkRequest::kProgress).has_value());
   first->StopReading();
   clock_.Advance(absl::Milliseconds(1999));
-  worker_->Wake();  // its heartbeat holds the pump
-  absl::SleepFor(absl::Seconds(1));
+  worker_->Wake();
+  ASSERT_TRUE(first->HoldsAWrite()) << "its heartbeat holds the pump";
+  absl::SleepFor(absl::Seconds(1));  // it looks at the clock several times meanwhile, in real time
   EXPECT_TRUE(worker_->connected()) << "not yet";
   clock_.Advance(absl::Milliseconds(1));
   auto second = Stream(1);
@@ -274,6 +288,17 @@ TEST_F(WorkerTest, LeavesASilentServerEvenWhenItReadsNothing) {
   ASSERT_TRUE(hello.has_value());
   EXPECT_EQ(hello->hello().session_id(), "s1");
   EXPECT_EQ(hello->hello().held_tasks_size(), 1);
+}
+
+TEST_F(WorkerTest, LeavesAServerThatDoesNotEvenTakeItsHello) {
+  {
+    sync::MutexLock lock(mutex_);
+    deaf_count_ = 1;
+  }
+  worker_->Start();
+  ASSERT_TRUE(Stream(0)->HoldsAWrite());
+  clock_.Advance(absl::Seconds(5));
+  Connect(1);
 }
 
 TEST_F(WorkerTest, CancelReachesTheHandler) {
