@@ -23,6 +23,7 @@
 
 #include "absl/status/statusor.h"
 #include "libs/async/suspend.h"
+#include "libs/rpc/arena_messages.h"
 #include "libs/rpc/call_options.h"
 #include "libs/rpc/send_queue.h"
 #include "libs/rpc/status_convert.h"
@@ -86,20 +87,15 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
 
   // nullopt: the call has ended, and status() says how.
   Async<std::optional<Response>> Read() {
-    const bool ok = co_await async::Suspend<bool>([this](async::Resume<bool> resume) {
-      {
-        sync::MutexLock lock(mutex_);
-        read_ = std::move(resume);
-      }
-      reactor_.StartRead(&incoming_);
-    });
-    if (ok) co_return std::move(incoming_);
-    queue_.Close();
-    ReleaseHold();
-    for (uint64_t version = end_->event.version(); !ended(); version = end_->event.version()) {
-      co_await end_->event.Wait(version);
-    }
+    if (co_await ReadInto(&incoming_)) co_return std::move(incoming_);
     co_return std::nullopt;
+  }
+  // The same for messages of many parts, on an arena that lives as long as the message; null: the
+  // call has ended.
+  Async<std::shared_ptr<Response>> ReadOnArena() {
+    std::shared_ptr<Response> message = MakeArenaMessage<Response>();
+    if (!co_await ReadInto(message.get())) message.reset();
+    co_return message;
   }
 
   absl::Status status() const {
@@ -150,6 +146,24 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
         reactor_(this),
         queue_([this](const Request* r) { reactor_.StartWrite(r); },
                [this] { StartWritesDone(); }) {}
+
+  // False: the call has ended.
+  Async<bool> ReadInto(Response* message) {
+    const bool ok = co_await async::Suspend<bool>([this, message](async::Resume<bool> resume) {
+      {
+        sync::MutexLock lock(mutex_);
+        read_ = std::move(resume);
+      }
+      reactor_.StartRead(message);
+    });
+    if (ok) co_return true;
+    queue_.Close();
+    ReleaseHold();
+    for (uint64_t version = end_->event.version(); !ended(); version = end_->event.version()) {
+      co_await end_->event.Wait(version);
+    }
+    co_return false;
+  }
 
   void StartWritesDone() {
     // Under the lock: once the hold is released the call may be over, and gRPC's half of it freed.

@@ -2,8 +2,9 @@
 
 // How protobuf messages travel; client_call.h leaves the choice to its user.
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/byte_buffer.h>
 
-#include <optional>
+#include <string>
 #include <utility>
 
 #include "libs/rpc/client_call.h"
@@ -12,18 +13,23 @@ namespace slipstream::worker_client {
 
 namespace {
 
-using task_queue::v1::WorkRequest;
 using task_queue::v1::WorkResponse;
 
 constexpr char kWorkMethod[] = "/slipstream.task_queue.v1.WorkerService/Work";
 
 class GrpcWorkerStream final : public WorkerStream {
  public:
-  using Call = rpc::BidiCall<WorkRequest, WorkResponse>;
+  using Call = rpc::BidiCall<grpc::ByteBuffer, WorkResponse>;
   explicit GrpcWorkerStream(std::shared_ptr<Call> call) : call_(std::move(call)) {}
 
-  Async<bool> Write(WorkRequest request) override { return call_->Write(std::move(request)); }
-  Async<std::optional<WorkResponse>> Read() override { return call_->Read(); }
+  Async<bool> Write(std::string request) override {
+    auto* kept = new std::string(std::move(request));  // the slice's, which frees it
+    const grpc::Slice slice(
+        kept->data(), kept->size(), [](void* text) { delete static_cast<std::string*>(text); },
+        kept);
+    return call_->Write(grpc::ByteBuffer(&slice, 1));
+  }
+  Async<std::shared_ptr<WorkResponse>> Read() override { return call_->ReadOnArena(); }
   void Finish() override { call_->SendsDone(); }
   void Cancel() override { call_->Cancel(); }
   absl::Status status() const override { return call_->status(); }

@@ -145,11 +145,11 @@ Async<void> Worker::RunOneStream(bool* welcomed) {
     co_return;
   }
   const std::shared_ptr<WorkerStream> stream = *std::move(opened);
-  WorkRequest hello;
+  std::string hello;
   bool stop;
   {
     sync::MutexLock lock(mutex_);
-    hello = session_.Hello(options_.clock->Monotonic());
+    hello = session_.Hello(options_.clock->Monotonic()).SerializeAsString();
     // Before the hello is written, which finds no room at a server that stands still: it is given
     // up all the same. Nobody else writes before the welcome.
     stream_ = stream;
@@ -165,7 +165,7 @@ Async<void> Worker::RunOneStream(bool* welcomed) {
     {
       sync::MutexLock lock(mutex_);
       const absl::Duration now = options_.clock->Monotonic();
-      session_.OnResponse(*std::move(response), now, options_.clock->Now());
+      session_.OnResponse(std::move(response), now, options_.clock->Now());
       actions = TakeTaskActions(now);
       if (!*welcomed && session_.online()) {
         *welcomed = true;
@@ -223,7 +223,7 @@ Async<void> Worker::Pump() {
     }
     Perform(std::move(tasks));
     const bool sends = !actions.send.empty();
-    for (WorkRequest& request : actions.send) {
+    for (std::string& request : actions.send) {
       if (!co_await stream->Write(std::move(request))) break;
     }
     if (actions.finish) stream->Finish();
@@ -268,21 +268,18 @@ Worker::Actions Worker::TakeTaskActions(absl::Duration now) {
       actions.stop.emplace_back(it->second, std::move(reason));
     }
   }
-  for (WorkResponse::Assignment& assignment : taken.start) {
-    const LeaseKey key{assignment.task_id(), assignment.lease_epoch()};
-    auto context = std::make_shared<TaskContext>(
-        InfoOf(assignment), [this, key](int percent, std::string_view message) {
-          {
-            sync::MutexLock lock(mutex_);
-            session_.Progress(key, percent, message);
-          }
-          wake_.Notify();
-        });
-    if (stopping_) context->Cancel(kDrain);
-    // One that runs inline is over before anybody could stop it.
-    if (!IsInline(assignment.task_type())) running_[key] = context;
-    actions.start.push_back(std::make_shared<Attempt>(
-        Attempt{std::move(context), std::move(*assignment.mutable_args())}));
+  actions.start.reserve(taken.start.size());
+  for (const WorkerSession::AssignmentPtr& assignment : taken.start) {
+    auto attempt = std::make_shared<Attempt>(this, *assignment);
+    if (stopping_) attempt->context.Cancel(kDrain);
+    if (IsInline(assignment->task_type())) {
+      // It is over before anybody could stop it, and before its message matters to the memory.
+      attempt->args = std::shared_ptr<const TaskArgs>(assignment, &assignment->args());
+    } else {
+      attempt->args = std::make_shared<const TaskArgs>(assignment->args());
+      running_[attempt->key()] = std::shared_ptr<TaskContext>(attempt, &attempt->context);
+    }
+    actions.start.push_back(std::move(attempt));
   }
   actions.refusals = std::move(taken.refusals);
   return actions;

@@ -93,9 +93,12 @@ class Worker {
   Async<void> RunOneStream(bool* welcomed);
   Async<void> Pump();
   Async<void> LeaveSilentServers();
+  // One run of a handler.
   struct Attempt {
-    std::shared_ptr<TaskContext> context;
-    TaskArgs args;
+    Attempt(Worker* worker, const task_queue::v1::WorkResponse::Assignment& assignment);
+    LeaseKey key() const { return {context.info().task_id, context.info().lease_epoch}; }
+    TaskContext context;
+    std::shared_ptr<const TaskArgs> args;
   };
   struct Actions {
     std::vector<std::pair<std::shared_ptr<TaskContext>, std::string>> stop;

@@ -57,18 +57,27 @@ absl::StatusOr<TaskResult> CallInline(const InlineHandler& handler, const TaskAr
 
 }  // namespace
 
+Worker::Attempt::Attempt(Worker* worker, const task_queue::v1::WorkResponse::Assignment& assignment)
+    : context(InfoOf(assignment), [this, worker](int percent, std::string_view message) {
+        {
+          sync::MutexLock lock(worker->mutex_);
+          worker->session_.Progress(key(), percent, message);
+        }
+        worker->wake_.Notify();
+      }) {}
+
 Async<void> Worker::RunTask(std::shared_ptr<Attempt> attempt) {
-  TaskContext& context = *attempt->context;
-  const LeaseKey key{context.info().task_id, context.info().lease_epoch};
+  TaskContext& context = attempt->context;
+  const LeaseKey key = attempt->key();
   absl::StatusOr<TaskResult> result = absl::UnknownError("");
   const auto handler = handlers_.find(context.info().task_type);
   if (handler == handlers_.end()) {
     result = status::Error(absl::StatusCode::kUnavailable, "UNKNOWN_TASK_TYPE",
                            "this worker does not run tasks of this type");
   } else {
-    result = co_await CallHandler(handler->second->handler, attempt->args, context);
+    result = co_await CallHandler(handler->second->handler, *attempt->args, context);
   }
-  WorkRequest outcome = OutcomeOf(key, context, std::move(result));
+  WorkerSession::Outcome outcome = OutcomeOf(key, context, std::move(result));
   {
     sync::MutexLock lock(mutex_);
     running_.erase(key);
@@ -83,13 +92,15 @@ bool Worker::IsInline(const std::string& task_type) const {
 }
 
 void Worker::RunInline(std::vector<std::shared_ptr<Attempt>>* attempts) {
-  std::vector<std::pair<LeaseKey, WorkRequest>> outcomes;
+  std::vector<std::pair<LeaseKey, WorkerSession::Outcome>> outcomes;
+  outcomes.reserve(attempts->size());
   std::erase_if(*attempts, [&](const std::shared_ptr<Attempt>& attempt) {
-    TaskContext& context = *attempt->context;
+    TaskContext& context = attempt->context;
     if (!IsInline(context.info().task_type)) return false;
     const InlineHandler& handler = handlers_.find(context.info().task_type)->second->inline_handler;
-    LeaseKey key{context.info().task_id, context.info().lease_epoch};
-    WorkRequest outcome = OutcomeOf(key, context, CallInline(handler, attempt->args, context));
+    LeaseKey key = attempt->key();
+    WorkerSession::Outcome outcome =
+        OutcomeOf(key, context, CallInline(handler, *attempt->args, context));
     outcomes.emplace_back(std::move(key), std::move(outcome));
     return true;
   });

@@ -32,13 +32,21 @@ WorkerSession::WorkRequest UnusableResult(const LeaseKey& key, const absl::Statu
 
 WorkerSession::WorkerSession(Options options) : options_(std::move(options)) {}
 
-void WorkerSession::OnResponse(WorkResponse response, absl::Duration now, absl::Time wall) {
+void WorkerSession::OnResponse(std::shared_ptr<const WorkResponse> response, absl::Duration now,
+                               absl::Time wall) {
   last_heard_ = now;
+  if (!response->has_batch()) return OnOne(response, *response, now, wall);
+  // One level only: a batch in a batch is against the protocol.
+  for (const WorkResponse& one : response->batch().responses()) OnOne(response, one, now, wall);
+}
+
+void WorkerSession::OnOne(const std::shared_ptr<const WorkResponse>& whole,
+                          const WorkResponse& response, absl::Duration now, absl::Time wall) {
   switch (response.message_case()) {
     case WorkResponse::kWelcome:
       return OnWelcome(response.welcome(), now);
     case WorkResponse::kAssignment:
-      return OnAssignment(std::move(*response.mutable_assignment()), now, wall);
+      return OnAssignment(AssignmentPtr(whole, &response.assignment()), now, wall);
     case WorkResponse::kCancel:
       return OnCancel(response.cancel());
     case WorkResponse::kAck:
@@ -47,15 +55,9 @@ void WorkerSession::OnResponse(WorkResponse response, absl::Duration now, absl::
       server_drains_ = true;
       return;
     case WorkResponse::kBatch:
-      for (WorkResponse& one : *response.mutable_batch()->mutable_responses()) {
-        // One level only: a batch in a batch is against the protocol.
-        if (!one.has_batch()) OnResponse(std::move(one), now, wall);
-      }
-      return;
     case WorkResponse::kHeartbeatAck:
-      return;  // something was heard
-    case WorkResponse::MESSAGE_NOT_SET:
-      return;  // of a newer queue
+    case WorkResponse::MESSAGE_NOT_SET:  // of a newer queue
+      return;                            // something was heard
   }
 }
 
@@ -91,31 +93,33 @@ void WorkerSession::OnWelcome(const WorkResponse::Welcome& welcome, absl::Durati
                    });
 }
 
-void WorkerSession::OnAssignment(WorkResponse::Assignment&& assignment, absl::Duration now,
-                                 absl::Time wall) {
-  const LeaseKey key{assignment.task_id(), assignment.lease_epoch()};
+void WorkerSession::OnAssignment(AssignmentPtr assignment, absl::Duration now, absl::Time wall) {
+  const LeaseKey key{assignment->task_id(), assignment->lease_epoch()};
   auto [it, fresh] = leases_.try_emplace(key);
   if (!fresh) return;
   ++stats_.assigned_total;
   if (drain_deadline_ || static_cast<int>(waiting_.size()) >= options_.slots) {
     return Owe(it, ReleaseOf(key));
   }
-  if (assignment.has_deadline()) {
-    it->second.deadline = now + (timestamp::ToTime(assignment.deadline()) - wall) + kDeadlineLeeway;
+  if (assignment->has_deadline()) {
+    it->second.deadline =
+        now + (timestamp::ToTime(assignment->deadline()) - wall) + kDeadlineLeeway;
     it->second.serial = next_serial_++;
     deadlines_.emplace(std::pair(it->second.deadline, it->second.serial), &it->first);
   }
   it->second.waiting = true;
   waiting_.push_back(std::move(assignment));
   StartWaiting();
-  overflowed_ = overflowed_ || !waiting_.empty();
+  if (waiting_.empty()) return;
+  overflowed_ = true;
+  waiting_.back() = std::make_shared<WorkResponse::Assignment>(*waiting_.back());
 }
 
 void WorkerSession::StartWaiting() {
   while (!waiting_.empty() && running_count_ < options_.slots && owed_count_ < kMaxOwedCount) {
-    WorkResponse::Assignment assignment = std::move(waiting_.front());
+    AssignmentPtr assignment = std::move(waiting_.front());
     waiting_.pop_front();
-    Lease& lease = leases_[{assignment.task_id(), assignment.lease_epoch()}];
+    Lease& lease = leases_[{assignment->task_id(), assignment->lease_epoch()}];
     lease.waiting = false;
     lease.running = true;
     ++running_count_;
@@ -141,7 +145,7 @@ void WorkerSession::Mute(Leases::iterator it, std::string_view reason) {
     return;
   }
   std::erase_if(waiting_, [&](const auto& a) {
-    return a.task_id() == key.task_id && a.lease_epoch() == key.epoch;
+    return a->task_id() == key.task_id && a->lease_epoch() == key.epoch;
   });
   it->second.waiting = false;
   EraseIfDone(it);
@@ -166,25 +170,25 @@ void WorkerSession::OnAck(const WorkResponse::Ack& ack) {
 }
 
 void WorkerSession::OnOutcomeAck(Leases::iterator it, const WorkResponse::Ack& ack) {
-  const WorkRequest& outcome = *it->second.outcome;
+  const WorkRequest::MessageCase kind = it->second.outcome->kind;
   if (ack.accepted()) {
-    ++(outcome.has_success()   ? stats_.succeeded_total
-       : outcome.has_failure() ? stats_.failed_total
-                               : stats_.released_total);
+    ++(kind == WorkRequest::kSuccess   ? stats_.succeeded_total
+       : kind == WorkRequest::kFailure ? stats_.failed_total
+                                       : stats_.released_total);
     return Settle(it);
   }
   const absl::Status error = status::FromRpcStatus(ack.error());
   const std::string reason = status::Reason(error);
   ++(reason == kStaleLease ? stats_.stale_total : stats_.refused_total);
   task_actions_.refusals.push_back({it->first, error});
-  if (reason == status::kInvalidField && outcome.has_success()) {
+  if (reason == status::kInvalidField && kind == WorkRequest::kSuccess) {
     --owed_count_;
     return Owe(it, UnusableResult(it->first, error));
   }
   Settle(it);
 }
 
-void WorkerSession::Owe(Leases::iterator it, WorkRequest outcome) {
+void WorkerSession::Owe(Leases::iterator it, Outcome outcome) {
   it->second.outcome = std::move(outcome);
   it->second.sent = false;
   ++owed_count_;
@@ -218,7 +222,7 @@ void WorkerSession::Progress(const LeaseKey& key, int percent, std::string_view 
   reported_.insert(key);
 }
 
-void WorkerSession::Finish(const LeaseKey& key, WorkRequest outcome) {
+void WorkerSession::Finish(const LeaseKey& key, Outcome outcome) {
   const auto it = leases_.find(key);
   if (it == leases_.end() || !it->second.running) return;
   it->second.running = false;
@@ -242,8 +246,8 @@ void WorkerSession::Drain(absl::Duration deadline) {
   if (drain_deadline_) return;
   drain_deadline_ = deadline;
   slots_changed_ = true;
-  for (const WorkResponse::Assignment& assignment : waiting_) {
-    const auto it = leases_.find({assignment.task_id(), assignment.lease_epoch()});
+  for (const AssignmentPtr& assignment : waiting_) {
+    const auto it = leases_.find({assignment->task_id(), assignment->lease_epoch()});
     it->second.waiting = false;
     Owe(it, ReleaseOf(it->first));
   }

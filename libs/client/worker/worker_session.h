@@ -19,6 +19,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -99,16 +100,25 @@ class WorkerSession {
     LeaseKey key;
     absl::Status error;
   };
+  // Part of the message that it came in, which it keeps.
+  using AssignmentPtr = std::shared_ptr<const WorkResponse::Assignment>;
+  // What became of an attempt, as it travels: serialized once, however often it is sent.
+  struct Outcome {
+    Outcome(const WorkRequest& request)  // NOLINT: a success, a failure or a release is one
+        : kind(request.message_case()), bytes(request.SerializeAsString()) {}
+    WorkRequest::MessageCase kind;
+    std::string bytes;
+  };
   // What the owner does to handlers, in this order.
   struct TaskActions {
     std::vector<std::pair<LeaseKey, std::string>> stop;  // with the reason
-    std::vector<WorkResponse::Assignment> start;
+    std::vector<AssignmentPtr> start;
     std::vector<Refusal> refusals;
   };
   // What the owner does to the stream, in this order.
   struct StreamActions {
-    std::vector<WorkRequest> send;
-    bool finish = false;  // nothing more to say on this stream
+    std::vector<std::string> send;  // serialized WorkRequests
+    bool finish = false;            // nothing more to say on this stream
   };
 
   explicit WorkerSession(Options options);
@@ -116,13 +126,14 @@ class WorkerSession {
   // A stream was opened: the message it begins with.
   WorkRequest Hello(absl::Duration now);
   // `wall` is what the deadlines of assignments are compared with.
-  void OnResponse(WorkResponse response, absl::Duration now, absl::Time wall);
+  void OnResponse(std::shared_ptr<const WorkResponse> response, absl::Duration now,
+                  absl::Time wall);
   void OnDisconnected();
 
   // From the handler. A report about a lease that is not held is dropped.
   void Progress(const LeaseKey& key, int percent, std::string_view message);
-  // The handler has returned; `outcome` is a success, a failure or a release.
-  void Finish(const LeaseKey& key, WorkRequest outcome);
+  // The handler has returned.
+  void Finish(const LeaseKey& key, Outcome outcome);
 
   // No new tasks; what runs may end until `deadline` and is handed back then.
   void Drain(absl::Duration deadline);
@@ -153,7 +164,7 @@ class WorkerSession {
     bool waiting = false;  // for a free slot
     bool running = false;  // its handler has not returned
     bool muted = false;    // the queue wants no report of it
-    std::optional<WorkRequest> outcome;
+    std::optional<Outcome> outcome;
     bool sent = false;                                   // the outcome, on this stream
     absl::Duration deadline = absl::InfiniteDuration();  // with `serial` its entry in deadlines_
     uint64_t serial = 0;
@@ -161,23 +172,26 @@ class WorkerSession {
   };
   using Leases = std::unordered_map<LeaseKey, Lease, LeaseKeyHash>;
 
+  // `response` is `whole`, or one of its batch.
+  void OnOne(const std::shared_ptr<const WorkResponse>& whole, const WorkResponse& response,
+             absl::Duration now, absl::Time wall);
   void OnWelcome(const WorkResponse::Welcome& welcome, absl::Duration now);
-  void OnAssignment(WorkResponse::Assignment&& assignment, absl::Duration now, absl::Time wall);
+  void OnAssignment(AssignmentPtr assignment, absl::Duration now, absl::Time wall);
   void OnCancel(const WorkResponse::Cancel& cancel);
   void OnAck(const WorkResponse::Ack& ack);
   void OnOutcomeAck(Leases::iterator it, const WorkResponse::Ack& ack);
   void StartWaiting();
   // Ends the lease on this side: a waiting task goes, a running one is muted and told to stop.
   void Mute(Leases::iterator it, std::string_view reason);
-  void Owe(Leases::iterator it, WorkRequest outcome);
+  void Owe(Leases::iterator it, Outcome outcome);
   // The outcome is off our hands.
   void Settle(Leases::iterator it);
   void EraseIfDone(Leases::iterator it);
   void StopOverdue(absl::Duration now);
   void HandBackRunning();
-  void CollectOutcomes(std::vector<WorkRequest>* out);
-  void CollectProgress(absl::Duration now, std::vector<WorkRequest>* out);
-  static WorkRequest ProgressOf(const LeaseKey& key, const Report& report);
+  void CollectOutcomes(std::vector<std::string>* out);
+  void CollectProgress(absl::Duration now, std::vector<std::string>* out);
+  static std::string ProgressOf(const LeaseKey& key, const Report& report);
   bool Holds() const;
   int FreeSlots() const;
 
@@ -198,9 +212,9 @@ class WorkerSession {
   bool handed_back_ = false;
 
   Leases leases_;
-  std::deque<WorkResponse::Assignment> waiting_;
-  std::deque<LeaseKey> unsent_;  // outcomes to send on this stream
-  std::set<LeaseKey> reported_;  // leases with progress to send
+  std::deque<AssignmentPtr> waiting_;  // copies: none of them keeps a whole batch
+  std::deque<LeaseKey> unsent_;        // outcomes to send on this stream
+  std::set<LeaseKey> reported_;        // leases with progress to send
   uint64_t next_serial_ = 0;
   std::map<std::pair<absl::Duration, uint64_t>, const LeaseKey*> deadlines_;  // keys of leases_
   int running_count_ = 0;

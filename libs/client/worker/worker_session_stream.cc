@@ -1,4 +1,7 @@
 // The half of WorkerSession that speaks: the hello and what is sent on a stream, batched.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <algorithm>
 
 #include "libs/client/worker/worker_session.h"
@@ -9,21 +12,45 @@ namespace {
 
 using WorkRequest = WorkerSession::WorkRequest;
 
-// As few messages as the bounds of a batch allow, in order.
-std::vector<WorkRequest> Batched(std::vector<WorkRequest> requests) {
+// Of a field whose value has a length, as https://protobuf.dev/programming-guides/encoding says.
+void AppendFieldHead(int number, size_t bytes_count, std::string* out) {
+  using google::protobuf::internal::WireFormatLite;
+  using google::protobuf::io::CodedOutputStream;
+  uint8_t head[10];
+  uint8_t* end = CodedOutputStream::WriteTagToArray(
+      WireFormatLite::MakeTag(number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED), head);
+  end = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes_count), end);
+  out->append(reinterpret_cast<const char*>(head), static_cast<size_t>(end - head));
+}
+
+// As few messages as the bounds of a batch allow, in order. All are serialized, so a batch is put
+// together from them without looking into any.
+std::vector<std::string> Batched(std::vector<std::string> requests) {
   if (requests.size() < 2) return requests;
-  std::vector<WorkRequest> out;
-  size_t batch_bytes = 0;
-  for (WorkRequest& request : requests) {
-    const size_t bytes = request.ByteSizeLong();
-    if (out.empty() || out.back().batch().requests_size() >= kMaxBatchCount ||
-        batch_bytes + bytes > kMaxBatchBytes) {
-      out.emplace_back().mutable_batch();
-      batch_bytes = 0;
+  std::vector<std::string> out;
+  std::string batch;
+  int count = 0;
+  size_t requests_bytes = 0;
+  const auto end_batch = [&] {
+    std::string& message = out.emplace_back();
+    message.reserve(batch.size() + 10);
+    AppendFieldHead(WorkRequest::kBatchFieldNumber, batch.size(), &message);
+    message += batch;
+    batch.clear();
+    count = 0;
+    requests_bytes = 0;
+  };
+  for (const std::string& request : requests) {
+    if (count > 0 &&
+        (count >= kMaxBatchCount || requests_bytes + request.size() > kMaxBatchBytes)) {
+      end_batch();
     }
-    batch_bytes += bytes;
-    *out.back().mutable_batch()->add_requests() = std::move(request);
+    AppendFieldHead(WorkRequest::Batch::kRequestsFieldNumber, request.size(), &batch);
+    batch += request;
+    requests_bytes += request.size();
+    ++count;
   }
+  end_batch();
   return out;
 }
 
@@ -62,31 +89,32 @@ void WorkerSession::OnDisconnected() {
   }
 }
 
-void WorkerSession::CollectOutcomes(std::vector<WorkRequest>* out) {
+void WorkerSession::CollectOutcomes(std::vector<std::string>* out) {
+  out->reserve(out->size() + unsent_.size());
   for (const LeaseKey& key : unsent_) {
     const auto it = leases_.find(key);
     if (it == leases_.end() || !it->second.outcome || it->second.sent) continue;
     // The last step is seen even when it came just before the end.
-    if (reported_.erase(key) > 0 && it->second.outcome->has_success()) {
+    if (reported_.erase(key) > 0 && it->second.outcome->kind == WorkRequest::kSuccess) {
       out->push_back(ProgressOf(key, it->second.report));
     }
     it->second.sent = true;
-    out->push_back(*it->second.outcome);
+    out->push_back(it->second.outcome->bytes);
   }
   unsent_.clear();
 }
 
-WorkRequest WorkerSession::ProgressOf(const LeaseKey& key, const Report& report) {
+std::string WorkerSession::ProgressOf(const LeaseKey& key, const Report& report) {
   WorkRequest request;
   WorkRequest::Progress& progress = *request.mutable_progress();
   progress.set_task_id(key.task_id);
   progress.set_lease_epoch(key.epoch);
   progress.set_percent(report.percent);
   progress.set_message(report.message);
-  return request;
+  return request.SerializeAsString();
 }
 
-void WorkerSession::CollectProgress(absl::Duration now, std::vector<WorkRequest>* out) {
+void WorkerSession::CollectProgress(absl::Duration now, std::vector<std::string>* out) {
   for (auto it = reported_.begin(); it != reported_.end();) {
     const auto lease = leases_.find(*it);
     if (lease == leases_.end()) {
@@ -107,18 +135,22 @@ void WorkerSession::CollectProgress(absl::Duration now, std::vector<WorkRequest>
 WorkerSession::StreamActions WorkerSession::TakeStreamActions(absl::Duration now) {
   StreamActions actions;
   if (state_ != State::kOnline || finished_) return actions;
-  std::vector<WorkRequest> out;
+  std::vector<std::string> out;
   if (now >= next_heartbeat_) {
     // Half of what the queue allows: one that is late still counts.
     next_heartbeat_ = now + heartbeat_interval_ / 2;
-    out.emplace_back().mutable_heartbeat();
+    WorkRequest heartbeat;
+    heartbeat.mutable_heartbeat();
+    out.push_back(heartbeat.SerializeAsString());
   }
   CollectOutcomes(&out);
   // Behind the outcomes: the queue adds them to what it takes this worker to hold by then.
   if (slots_changed_ || (said_none_ && FreeSlots() > 0)) {
     slots_changed_ = false;
     said_none_ = FreeSlots() == 0;
-    out.emplace_back().mutable_slots()->set_free_slots(FreeSlots());
+    WorkRequest slots;
+    slots.mutable_slots()->set_free_slots(FreeSlots());
+    out.push_back(slots.SerializeAsString());
   }
   CollectProgress(now, &out);
   actions.send = Batched(std::move(out));

@@ -1,6 +1,7 @@
 // The worker's side of the protocol, message by message, on a clock of the test's own.
 #include "libs/client/worker/worker_session.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "libs/client/worker/task.h"
@@ -22,7 +23,9 @@ class WorkerSessionTest : public testing::Test {
     options.slots = slots;
     session_ = std::make_unique<WorkerSession>(options);
   }
-  void Say(const WorkResponse& response) { session_->OnResponse(response, now_, wall_); }
+  void Say(const WorkResponse& response) {
+    session_->OnResponse(std::make_shared<const WorkResponse>(response), now_, wall_);
+  }
   WorkRequest::Hello Connect(bool resumed = false, std::vector<std::string> lost = {}) {
     const WorkRequest hello = session_->Hello(now_);
     WorkResponse welcome;
@@ -68,13 +71,19 @@ class WorkerSessionTest : public testing::Test {
   }
   std::vector<std::string> Started() {
     std::vector<std::string> ids;
-    for (auto& a : session_->TakeTaskActions(now_).start) ids.push_back(a.task_id());
+    for (auto& a : session_->TakeTaskActions(now_).start) ids.push_back(a->task_id());
     return ids;
+  }
+  static WorkRequest Parsed(const std::string& message) {
+    WorkRequest request;
+    EXPECT_TRUE(request.ParseFromString(message));
+    return request;
   }
   // One word per message: what went out, batches opened.
   std::vector<std::string> Sent() {
     std::vector<std::string> out;
-    for (const WorkRequest& request : session_->TakeStreamActions(now_).send) {
+    for (const std::string& message : session_->TakeStreamActions(now_).send) {
+      const WorkRequest request = Parsed(message);
       if (request.has_batch()) {
         for (const WorkRequest& one : request.batch().requests()) out.push_back(Word(one));
       } else {
@@ -391,7 +400,51 @@ TEST_F(WorkerSessionTest, BatchesAreOpenedAndMade) {
   for (int i = 0; i < 600; ++i) Succeed(std::to_string(i));
   const auto actions = session_->TakeStreamActions(now_);
   ASSERT_EQ(actions.send.size(), 3u);
-  EXPECT_EQ(actions.send[0].batch().requests_size(), kMaxBatchCount);
+  EXPECT_EQ(Parsed(actions.send[0]).batch().requests_size(), kMaxBatchCount);
+  int next = 0;
+  for (const std::string& message : actions.send) {
+    const WorkRequest batch = Parsed(message);
+    for (const WorkRequest& one : batch.batch().requests()) {
+      EXPECT_EQ(one.success().task_id(), std::to_string(next++));
+    }
+  }
+  EXPECT_EQ(next, 600);
+}
+
+TEST_F(WorkerSessionTest, ABatchHasABoundInBytesToo) {
+  Make(100);
+  Connect();
+  for (int i = 0; i < 5; ++i) Assign(std::to_string(i));
+  EXPECT_EQ(Started().size(), 5u);
+  for (int i = 0; i < 5; ++i) {
+    WorkRequest request;
+    request.mutable_success()->set_task_id(std::to_string(i));
+    request.mutable_success()->set_lease_epoch(1);
+    (*request.mutable_success()->mutable_result()->mutable_fields())["text"].set_string_value(
+        std::string(kMaxBatchBytes * 2 / 5, 'x'));
+    session_->Finish({std::to_string(i), 1}, request);
+  }
+  const auto actions = session_->TakeStreamActions(now_);
+  ASSERT_EQ(actions.send.size(), 3u);
+  EXPECT_EQ(Parsed(actions.send[0]).batch().requests_size(), 2);
+  EXPECT_EQ(Parsed(actions.send[2]).batch().requests_size(), 1);
+}
+
+TEST_F(WorkerSessionTest, WaitingTasksDoNotKeepTheMessageTheyCameIn) {
+  Make(1);
+  Connect();
+  auto response = std::make_shared<WorkResponse>();
+  for (const char* id : {"a", "b"}) {
+    auto& assignment = *response->mutable_batch()->add_responses()->mutable_assignment();
+    assignment.set_task_id(id);
+    assignment.set_lease_epoch(1);
+  }
+  const std::weak_ptr<WorkResponse> message = response;
+  session_->OnResponse(std::move(response), now_, wall_);
+  EXPECT_THAT(Started(), testing::ElementsAre("a"));
+  EXPECT_TRUE(message.expired());
+  Succeed("a");
+  EXPECT_THAT(Started(), testing::ElementsAre("b"));
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "libs/async/async.h"
@@ -21,10 +21,10 @@ class WorkerStream {
  public:
   virtual ~WorkerStream() = default;
 
-  // Waits for room. False: the stream is broken or finished.
-  virtual Async<bool> Write(task_queue::v1::WorkRequest request) = 0;
-  // nullopt: the stream has ended, and status() says how.
-  virtual Async<std::optional<task_queue::v1::WorkResponse>> Read() = 0;
+  // A serialized WorkRequest. Waits for room. False: the stream is broken or finished.
+  virtual Async<bool> Write(std::string request) = 0;
+  // Null: the stream has ended, and status() says how.
+  virtual Async<std::shared_ptr<task_queue::v1::WorkResponse>> Read() = 0;
   // No more messages from the worker; the server ends the stream.
   virtual void Finish() = 0;
   virtual void Cancel() = 0;

@@ -21,7 +21,7 @@ using task_queue::v1::WorkResponse;
 // A stream whose server is the test.
 class ScriptedStream final : public WorkerStream {
  public:
-  Async<bool> Write(WorkRequest request) override {
+  Async<bool> Write(std::string message) override {
     for (;;) {
       const uint64_t version = event_.version();
       {
@@ -34,6 +34,8 @@ class ScriptedStream final : public WorkerStream {
     }
     sync::MutexLock lock(mutex_);
     if (ended_) co_return false;
+    WorkRequest request;
+    EXPECT_TRUE(request.ParseFromString(message));
     if (request.has_batch()) {
       for (const WorkRequest& one : request.batch().requests()) sent_.push_back(one);
     } else {
@@ -42,17 +44,17 @@ class ScriptedStream final : public WorkerStream {
     changed_.SignalAll();
     co_return true;
   }
-  Async<std::optional<WorkResponse>> Read() override {
+  Async<std::shared_ptr<WorkResponse>> Read() override {
     for (;;) {
       const uint64_t version = event_.version();
       {
         sync::MutexLock lock(mutex_);
         if (!replies_.empty()) {
-          WorkResponse response = std::move(replies_.front());
+          auto response = std::make_shared<WorkResponse>(std::move(replies_.front()));
           replies_.pop_front();
           co_return response;
         }
-        if (ended_) co_return std::nullopt;
+        if (ended_) co_return nullptr;
       }
       co_await event_.Wait(version);
     }

@@ -119,7 +119,8 @@ void SimWorker::Connect() {
 void SimWorker::OnResponse(const std::shared_ptr<SimStream>& stream, WorkResponse response) {
   Do([this, stream, response = std::move(response)] {
     if (stream != stream_) return;
-    session_->OnResponse(response, mono(), deps_.scheduler.now());
+    session_->OnResponse(std::make_shared<const WorkResponse>(response), mono(),
+                         deps_.scheduler.now());
     Pump();
   });
 }
@@ -137,10 +138,14 @@ void SimWorker::OnGone(const std::shared_ptr<SimStream>& stream) {
 void SimWorker::Pump() {
   auto tasks = session_->TakeTaskActions(mono());
   for (const auto& [key, reason] : tasks.stop) StopHandler(key);
-  for (const auto& assignment : tasks.start) StartHandler(assignment);
+  for (const auto& assignment : tasks.start) StartHandler(*assignment);
   if (stream_ != nullptr) {
     auto actions = session_->TakeStreamActions(mono());
-    for (WorkRequest& request : actions.send) Send(std::move(request));
+    for (const std::string& message : actions.send) {
+      WorkRequest request;
+      if (!request.ParseFromString(message)) std::abort();  // the session's own message
+      Send(std::move(request));
+    }
     if (actions.finish || mono() >= session_->GiveUpAt()) stream_->Break(true);
   }
   absl::Duration due = session_->NextDue();
