@@ -80,14 +80,14 @@ Async<absl::StatusOr<StoredSession>> RedisTaskStore::FindSession(std::string_vie
     for (const redis::Value& id : held->elements) ids.push_back(id.text);
     auto tasks = co_await shard->Read(std::move(ids));
     if (!tasks.ok()) co_return tasks.status();
-    std::vector<Stored> remembered;
+    std::vector<std::unique_ptr<Stored>> remembered;
     for (std::optional<Stored>& one : *tasks) {
       if (!one || one->task.status != TaskStatus::kRunning || one->task.session_id != session) {
         continue;
       }
       if (one->limited) ++limited[one->task.task_type];
       found.held.push_back(one->task);
-      remembered.push_back(*std::move(one));
+      remembered.push_back(std::make_unique<Stored>(*std::move(one)));
     }
     Remember(std::move(remembered));
   }
@@ -134,20 +134,21 @@ Async<absl::StatusOr<std::map<std::string, int64_t>>> RedisTaskStore::PermitsOf(
 
 // --- what this server has leased
 
-void RedisTaskStore::Remember(std::vector<Stored> leased) {
+void RedisTaskStore::Remember(std::vector<std::unique_ptr<Stored>> leased) {
   sync::MutexLock lock(mu_);
-  for (Stored& stored : leased) {
-    next_overdue_ = std::min(next_overdue_, stored.task.attempt_deadline_at);
-    Stored& kept = leased_[stored.task.task_id];
-    kept = std::move(stored);
+  for (std::unique_ptr<Stored>& stored : leased) {
+    next_overdue_ = std::min(next_overdue_, stored->task.attempt_deadline_at);
+    leased_.erase(stored->task.task_id);  // its key is what goes
+    const std::string_view id = stored->task.task_id;
+    leased_.emplace(id, std::move(stored));
   }
 }
 
-std::optional<RedisTaskStore::Stored> RedisTaskStore::TakeLease(const LeaseKey& lease) {
+std::unique_ptr<RedisTaskStore::Stored> RedisTaskStore::TakeLease(const LeaseKey& lease) {
   sync::MutexLock lock(mu_);
   auto it = leased_.find(lease.task_id);
-  if (it == leased_.end() || it->second.task.lease_epoch != lease.epoch) return std::nullopt;
-  std::optional<Stored> taken(std::move(it->second));
+  if (it == leased_.end() || it->second->task.lease_epoch != lease.epoch) return nullptr;
+  std::unique_ptr<Stored> taken = std::move(it->second);
   leased_.erase(it);
   return taken;
 }
@@ -201,17 +202,19 @@ Async<absl::StatusOr<int>> RedisTaskStore::LeaseFrom(
     const std::vector<redis::Value>& elements = (*reply)[2].elements;
     std::string state = redis_codec::EncodeLease((*reply)[0].integer, now, limited, session_id);
     const size_t lease_bytes = state.size();
-    std::vector<Stored> remembered;
+    std::vector<std::unique_ptr<Stored>> remembered;
     remembered.reserve(elements.size());
     leased.reserve(leased.size() + elements.size());
     for (size_t i = 0; i < elements.size(); ++i) {
       state.resize(lease_bytes);
       state += (*reply)[4].elements[i].text;
+      auto stored = std::make_unique<Stored>();
       absl::Status decoded =
           redis_codec::Decode(std::string_view(elements[i].text).substr(0, redis_codec::kIdBytes),
-                              (*reply)[3].elements[i].text, state, remembered.emplace_back());
+                              (*reply)[3].elements[i].text, state, *stored);
       if (!decoded.ok()) co_return decoded;
-      leased.push_back(remembered.back().task);
+      leased.push_back(stored->task);
+      remembered.push_back(std::move(stored));
     }
     Remember(std::move(remembered));
     total += static_cast<int>(elements.size());

@@ -43,21 +43,18 @@ struct HexGroup {
 constexpr size_t kUuidBytes = 36;
 constexpr std::array<HexGroup, 5> kUuidGroups = {{{0, 4}, {9, 2}, {14, 2}, {19, 2}, {24, 6}}};
 // "00-" trace id "-" span id "-" flags: W3C trace context, section 3.2.2, version 00.
-constexpr size_t kTraceparentBytes = 55, kTraceBytes = 25;
+constexpr size_t kTraceparentBytes = 55;
 constexpr std::array<HexGroup, 3> kTraceGroups = {{{3, 16}, {36, 8}, {53, 1}}};
 
-// "" when the text is none of this form.
+// False when the text is none of this form.
 template <size_t kGroups>
-std::string PackGroups(const std::array<HexGroup, kGroups>& groups, size_t bytes_count,
-                       std::string_view text) {
-  std::string out(bytes_count, '\0');
-  char* to = out.data();
+bool PackGroups(const std::array<HexGroup, kGroups>& groups, std::string_view text, char* out) {
   for (const HexGroup& group : groups) {
-    if (group.at > 0 && text[group.at - 1] != '-') return "";
-    if (!PackHex(text.substr(group.at, 2 * group.bytes_count), to)) return "";
-    to += group.bytes_count;
+    if (group.at > 0 && text[group.at - 1] != '-') return false;
+    if (!PackHex(text.substr(group.at, 2 * group.bytes_count), out)) return false;
+    out += group.bytes_count;
   }
-  return out;
+  return true;
 }
 
 template <size_t kGroups>
@@ -90,8 +87,13 @@ uint64_t ReadNumber(std::string_view bytes) {
   return value;
 }
 
+bool PackId(std::string_view uuid, char* out) {
+  return uuid.size() == kUuidBytes && PackGroups(kUuidGroups, uuid, out);
+}
+
 std::string PackId(std::string_view uuid) {
-  return uuid.size() == kUuidBytes ? PackGroups(kUuidGroups, kIdBytes, uuid) : "";
+  std::string id(kIdBytes, '\0');
+  return PackId(uuid, id.data()) ? id : "";
 }
 
 std::string UnpackId(std::string_view id) {
@@ -101,9 +103,9 @@ std::string UnpackId(std::string_view id) {
   return uuid;
 }
 
-std::string PackTraceparent(std::string_view text) {
-  if (text.size() != kTraceparentBytes || text.substr(0, 2) != "00") return "";
-  return PackGroups(kTraceGroups, kTraceBytes, text);
+bool PackTraceparent(std::string_view text, char* out) {
+  return text.size() == kTraceparentBytes && text.substr(0, 2) == "00" &&
+         PackGroups(kTraceGroups, text, out);
 }
 
 std::string UnpackTraceparent(std::string_view bytes) {

@@ -18,10 +18,13 @@ inline constexpr size_t kIdBytes = 16;
 
 // The 16 bytes of a UUID. Unpacking answers "" for another number of bytes.
 std::string PackId(std::string_view uuid);
+// Into kIdBytes at `out`, without a string of its own; false, and anything there, for other texts.
+bool PackId(std::string_view uuid, char* out);
 std::string UnpackId(std::string_view id);
 
 // The 25 bytes of a traceparent of version 00: trace id, span id, flags (W3C trace context, 3.2.2).
-std::string PackTraceparent(std::string_view text);
+inline constexpr size_t kTraceBytes = 25;
+bool PackTraceparent(std::string_view text, char* out);  // into kTraceBytes, as PackId
 std::string UnpackTraceparent(std::string_view bytes);
 
 // Big-endian numbers of n bytes, at most 8.

@@ -1,5 +1,7 @@
 #include "services/task_queue/redis_records.h"
 
+#include <array>
+
 #include "absl/strings/str_cat.h"
 #include "libs/status/status.h"
 #include "services/task_queue/redis_fields.h"
@@ -79,13 +81,13 @@ void WriteCard(const TaskRecord& task, std::string& out) {
   w.Bytes(kCardOwner, task.owner);
   w.Bytes(kCardTenant, task.tenant);
   // Most are ours, and half as long as bytes.
-  if (const std::string uuid = PackId(task.correlation_id); !uuid.empty()) {
-    w.Always(kCardCorrelationUuid, uuid);
+  if (std::array<char, kIdBytes> uuid; PackId(task.correlation_id, uuid.data())) {
+    w.Always(kCardCorrelationUuid, {uuid.data(), uuid.size()});
   } else {
     w.Bytes(kCardCorrelationId, task.correlation_id);
   }
-  if (const std::string trace = PackTraceparent(task.traceparent); !trace.empty()) {
-    w.Always(kCardTrace, trace);
+  if (std::array<char, kTraceBytes> trace; PackTraceparent(task.traceparent, trace.data())) {
+    w.Always(kCardTrace, {trace.data(), trace.size()});
   } else {
     w.Bytes(kCardTraceparent, task.traceparent);
   }

@@ -73,8 +73,8 @@ Async<absl::StatusOr<Reported>> RedisTaskStore::ReportOne(LeaseKey lease, Report
   if (changed.ok()) {
     out.task = changed->after.task;
     if (kind == ReportKind::kNone) {
-      std::vector<Stored> one;
-      one.push_back(std::move(changed->after));
+      std::vector<std::unique_ptr<Stored>> one;
+      one.push_back(std::make_unique<Stored>(std::move(changed->after)));
       Remember(std::move(one));
       co_return out;
     }
@@ -105,7 +105,7 @@ Async<absl::StatusOr<std::vector<Reported>>> RedisTaskStore::FinishBatch(
     const FinishRequest& request = requests[i];
     RedisShard* shard = ShardOfTask(request.lease.task_id);
     // Taken, not copied: should the commit fail, the task is read again.
-    std::optional<Stored> stored = shard == nullptr ? std::nullopt : TakeLease(request.lease);
+    std::unique_ptr<Stored> stored = shard == nullptr ? nullptr : TakeLease(request.lease);
     const auto* success = std::get_if<task_state::Success>(&request.outcome);
     if (shard == nullptr || success == nullptr || !stored || !HoldsNothingElse(*stored) ||
         !task_state::CheckLease(stored->task, request.lease.session_id, request.lease.epoch).ok() ||

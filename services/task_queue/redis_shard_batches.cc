@@ -120,17 +120,17 @@ void RedisShard::RunSucceed(std::vector<PlainSuccess> tasks, Answer done) {
     args.push_back(task.state);
   }
   // Runs of one session and of one bucket.
-  const auto group = [&](const char* command, const auto& name) {
+  const auto group = [&](const char* command, const char* prefix, auto PlainSuccess::* of) {
     for (size_t first = 0; first < tasks.size();) {
       size_t last = first;
-      const std::string key = name(tasks[first]);
-      while (last + 1 < tasks.size() && name(tasks[last + 1]) == key) ++last;
-      args.insert(args.end(), {command, key, absl::StrCat(first + 1), absl::StrCat(last + 1)});
+      while (last + 1 < tasks.size() && tasks[last + 1].*of == tasks[first].*of) ++last;
+      args.insert(args.end(), {command, absl::StrCat(prefix, tasks[first].*of),
+                               absl::StrCat(first + 1), absl::StrCat(last + 1)});
       first = last + 1;
     }
   };
-  group("SREM", [](const PlainSuccess& task) { return "h:" + task.session_id; });
-  group("RPUSH", [](const PlainSuccess& task) { return absl::StrCat("f:", task.bucket); });
+  group("SREM", "h:", &PlainSuccess::session_id);
+  group("RPUSH", "f:", &PlainSuccess::bucket);
   auto kept = std::make_shared<std::vector<PlainSuccess>>(std::move(tasks));
   auto answer = [this, kept, done = std::move(done)](absl::StatusOr<redis::Value> reply) mutable {
     const size_t count = kept->size();

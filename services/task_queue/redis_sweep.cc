@@ -176,11 +176,11 @@ Async<absl::Status> RedisTaskStore::EndOverdue(Sweeping& sweeping) {
     if (next_overdue_ > sweeping.now) co_return absl::OkStatus();
     absl::Time next = absl::InfiniteFuture();
     for (const auto& [id, stored] : leased_) {
-      const TaskRecord& task = stored.task;
+      const TaskRecord& task = stored->task;
       if (task.attempt_deadline_at > sweeping.now) {
         next = std::min(next, task.attempt_deadline_at);
       } else if (static_cast<int>(overdue.size()) < sweeping.max_count) {
-        overdue.push_back({id, task.session_id, task.lease_epoch});
+        overdue.push_back({task.task_id, task.session_id, task.lease_epoch});
       } else {
         next = std::min(next, sweeping.now);
       }

@@ -141,9 +141,9 @@ class RedisTaskStore final : public TaskStore {
                                         std::map<std::string, int64_t> limited);
   // What a session holds, by type; types of which it has none are left out.
   Async<absl::StatusOr<std::map<std::string, int64_t>>> PermitsOf(std::string session);
-  void Remember(std::vector<Stored> leased);
+  void Remember(std::vector<std::unique_ptr<Stored>> leased);
   // What is remembered of this lease, which is forgotten by it.
-  std::optional<Stored> TakeLease(const LeaseKey& lease);
+  std::unique_ptr<Stored> TakeLease(const LeaseKey& lease);  // null: not here
   void ForgetLease(const std::string& task_id);
 
   // --- reports (redis_report.cc)
@@ -190,7 +190,8 @@ class RedisTaskStore final : public TaskStore {
   std::atomic<int64_t> outbox_dropped_count_{0};
 
   sync::Mutex mu_;
-  std::unordered_map<std::string, Stored> leased_ ABSL_GUARDED_BY(mu_);    // by this server
+  // By this server; each under the id in its record.
+  std::unordered_map<std::string_view, std::unique_ptr<Stored>> leased_ ABSL_GUARDED_BY(mu_);
   absl::Time next_overdue_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // at the earliest
 
   struct HandedOut {
