@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "libs/async/event.h"
+#include "libs/hash/fnv1a.h"
 #include "libs/status/status.h"
 #include "libs/sync/mutex.h"
 
@@ -14,10 +15,9 @@ namespace slipstream::notification {
 
 namespace {
 
-// FNV-1a: where a key lies must be the same in every node and build.
+// The same in every node and build.
 size_t PartitionOf(std::string_view key) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (char c : key) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  const uint64_t hash = hash::Fnv1a(key);
   return static_cast<size_t>((hash ^ hash >> 32) % RedisPartitions::kCount);
 }
 

@@ -32,6 +32,7 @@
 #include "libs/client/worker/grpc_worker_stream.h"
 #include "libs/client/worker/worker.h"
 #include "libs/clock/clock.h"
+#include "libs/hash/fnv1a.h"
 #include "libs/logging/logger.h"
 #include "libs/random/random.h"
 #include "libs/rpc/channel.h"
@@ -55,11 +56,8 @@ using worker_client::TaskResult;
 
 constexpr int kLimitedCount = 12;
 
-// FNV-1a, 64 bits (http://www.isthe.com/chongo/tech/comp/fnv/).
 std::string Checksum(std::string_view data) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : data) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
+  return absl::StrCat(absl::Hex(hash::Fnv1a(data), absl::kZeroPad16));
 }
 
 // Asks the ledger, one question at a time. It is always there and answers at once.

@@ -1,10 +1,9 @@
 // The half of WorkerSession that speaks: the hello and what is sent on a stream, batched.
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
-
 #include <algorithm>
+#include <span>
 
 #include "libs/client/worker/worker_session.h"
+#include "libs/protowire/protowire.h"
 
 namespace slipstream::worker_client {
 
@@ -12,45 +11,33 @@ namespace {
 
 using WorkRequest = WorkerSession::WorkRequest;
 
-// Of a field whose value has a length, as https://protobuf.dev/programming-guides/encoding says.
-void AppendFieldHead(int number, size_t bytes_count, std::string* out) {
-  using google::protobuf::internal::WireFormatLite;
-  using google::protobuf::io::CodedOutputStream;
-  uint8_t head[10];
-  uint8_t* end = CodedOutputStream::WriteTagToArray(
-      WireFormatLite::MakeTag(number, WireFormatLite::WIRETYPE_LENGTH_DELIMITED), head);
-  end = CodedOutputStream::WriteVarint32ToArray(static_cast<uint32_t>(bytes_count), end);
-  out->append(reinterpret_cast<const char*>(head), static_cast<size_t>(end - head));
+// One message of several, without looking into any.
+std::string BatchOf(std::span<const std::string> requests) {
+  size_t bytes = 0;
+  for (const std::string& request : requests) bytes += protowire::BytesFieldBytes(request.size());
+  std::string out(1 + protowire::VarintBytes(bytes) + bytes, '\0');
+  char* at = protowire::WriteTagged(protowire::BytesTag(WorkRequest::kBatchFieldNumber), bytes,
+                                    out.data());
+  for (const std::string& request : requests) {
+    at = protowire::WriteBytes(WorkRequest::Batch::kRequestsFieldNumber, request, at);
+  }
+  return out;
 }
 
-// As few messages as the bounds of a batch allow, in order. All are serialized, so a batch is put
-// together from them without looking into any.
+// As few messages as the bounds of a batch allow, in order.
 std::vector<std::string> Batched(std::vector<std::string> requests) {
   if (requests.size() < 2) return requests;
   std::vector<std::string> out;
-  std::string batch;
-  int count = 0;
-  size_t requests_bytes = 0;
-  const auto end_batch = [&] {
-    std::string& message = out.emplace_back();
-    message.reserve(batch.size() + 10);
-    AppendFieldHead(WorkRequest::kBatchFieldNumber, batch.size(), &message);
-    message += batch;
-    batch.clear();
-    count = 0;
-    requests_bytes = 0;
-  };
-  for (const std::string& request : requests) {
-    if (count > 0 &&
-        (count >= kMaxBatchCount || requests_bytes + request.size() > kMaxBatchBytes)) {
-      end_batch();
+  for (size_t begin = 0; begin < requests.size();) {
+    size_t end = begin;
+    size_t bytes = 0;
+    while (end < requests.size() && end - begin < static_cast<size_t>(kMaxBatchCount) &&
+           (end == begin || bytes + requests[end].size() <= kMaxBatchBytes)) {
+      bytes += requests[end++].size();
     }
-    AppendFieldHead(WorkRequest::Batch::kRequestsFieldNumber, request.size(), &batch);
-    batch += request;
-    requests_bytes += request.size();
-    ++count;
+    out.push_back(BatchOf({requests.data() + begin, end - begin}));
+    begin = end;
   }
-  end_batch();
   return out;
 }
 

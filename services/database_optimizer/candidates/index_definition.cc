@@ -6,18 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "libs/hash/fnv1a.h"
 #include "services/database_optimizer/candidates/sql_text.h"
 
 namespace slipstream::database_optimizer {
 
 namespace {
-
-// FNV-1a, 64 bits: a name must not change with the version of a library.
-uint64_t HashOf(absl::string_view text) {
-  uint64_t hash = 14695981039346656037u;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-  return hash;
-}
 
 // Letters, digits and _ of a name: what needs no quotes in a shell or a log.
 std::string Plain(absl::string_view name) {
@@ -57,7 +51,8 @@ std::string IndexDefinition::HypotheticalSql() const {
 }
 
 std::string IndexDefinition::Name(const std::string& prefix) const {
-  const std::string end = absl::StrFormat("_%08x", static_cast<uint32_t>(HashOf(Target()) >> 16));
+  const std::string end =
+      absl::StrFormat("_%08x", static_cast<uint32_t>(hash::Fnv1a(Target()) >> 16));
   std::string middle = Plain(table);
   for (const auto& key : keys) absl::StrAppend(&middle, "_", Plain(key.column));
   const size_t room = kMaxNameBytes - std::min(kMaxNameBytes, prefix.size() + end.size());

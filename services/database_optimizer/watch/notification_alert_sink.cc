@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "libs/hash/fnv1a.h"
 #include "libs/rpc/client_call.h"
 #include "libs/timestamp/timestamp.h"
 #include "services/database_optimizer/watch/alert_rules.h"
@@ -15,15 +16,6 @@ namespace {
 namespace nv = notification::v1;
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(2);
-// FNV-1a: the same in every process, which std::hash need not be.
-constexpr uint64_t kFnvOffset = 14695981039346656037u;
-constexpr uint64_t kFnvPrime = 1099511628211u;
-
-uint64_t HashOf(absl::string_view text) {
-  uint64_t hash = kFnvOffset;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * kFnvPrime;
-  return hash;
-}
 
 }  // namespace
 
@@ -40,7 +32,8 @@ nv::PublishRequest ToPublishRequest(const AlertChange& change, const AlertedData
   const int64_t period = absl::ToUnixMillis(change.at) / absl::ToInt64Milliseconds(repeat);
   request.set_idempotency_key(absl::StrCat(
       "database_optimizer/",
-      absl::Hex(HashOf(absl::StrCat(database.address, "\n", alert.kind(), "\n", alert.object()))),
+      absl::Hex(
+          hash::Fnv1a(absl::StrCat(database.address, "\n", alert.kind(), "\n", alert.object()))),
       "/", resolved ? "resolved-" : "", severity, "/", period));
   auto& payload = *request.mutable_payload()->mutable_fields();
   payload["source"].set_string_value("database_optimizer");
