@@ -93,9 +93,11 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
   // The same for messages of many parts, on an arena that lives as long as the message; null: the
   // call has ended.
   Async<std::shared_ptr<Response>> ReadOnArena() {
-    std::shared_ptr<Response> message = MakeArenaMessage<Response>();
-    if (!co_await ReadInto(message.get())) message.reset();
-    co_return message;
+    // Kept here, and not by the coroutine alone: gRPC fills it, whatever has become of that.
+    on_arena_ = MakeArenaMessage<Response>();
+    const bool ok = co_await ReadInto(on_arena_.get());
+    std::shared_ptr<Response> message = std::move(on_arena_);
+    co_return ok ? std::move(message) : nullptr;
   }
 
   absl::Status status() const {
@@ -189,6 +191,7 @@ class BidiCall : public std::enable_shared_from_this<BidiCall<Request, Response>
   grpc::ClientContext context_;
   grpc::TemplatedGenericStub<Request, Response> stub_;
   Response incoming_;
+  std::shared_ptr<Response> on_arena_;
   const std::shared_ptr<End> end_ = std::make_shared<End>();
   mutable sync::Mutex mutex_;
   async::Resume<bool> read_ ABSL_GUARDED_BY(mutex_);
