@@ -89,8 +89,9 @@ std::string EncodeLease(int64_t epoch, absl::Time at, bool limited, std::string_
 }
 
 std::string EncodeLaneElement(const TaskRecord& task, uint32_t place) {
-  std::string out(kIdBytes, '\0');
+  std::string out;
   out.reserve(kLaneElementBytes);
+  out.resize(kIdBytes);
   if (!PackId(task.task_id, out.data())) out.clear();
   AppendNumber(out, static_cast<uint64_t>(task.version), 8);
   AppendNumber(out, static_cast<uint64_t>(std::max<int64_t>(0, absl::ToUnixMillis(task.ready_at))),

@@ -93,7 +93,8 @@ bool PackId(std::string_view uuid, char* out) {
 
 std::string PackId(std::string_view uuid) {
   std::string id(kIdBytes, '\0');
-  return PackId(uuid, id.data()) ? id : "";
+  if (!PackId(uuid, id.data())) id.clear();
+  return id;
 }
 
 std::string UnpackId(std::string_view id) {

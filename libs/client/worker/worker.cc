@@ -272,11 +272,9 @@ Worker::Actions Worker::TakeTaskActions(absl::Duration now) {
   for (const WorkerSession::AssignmentPtr& assignment : taken.start) {
     auto attempt = std::make_shared<Attempt>(this, *assignment);
     if (stopping_) attempt->context.Cancel(kDrain);
-    if (IsInline(assignment->task_type())) {
-      // It is over before anybody could stop it, and before its message matters to the memory.
-      attempt->args = std::shared_ptr<const TaskArgs>(assignment, &assignment->args());
-    } else {
-      attempt->args = std::make_shared<const TaskArgs>(assignment->args());
+    attempt->args = std::shared_ptr<const TaskArgs>(assignment, &assignment->args());
+    // One that runs inline is over before anybody could stop it.
+    if (!IsInline(assignment->task_type())) {
       running_[attempt->key()] = std::shared_ptr<TaskContext>(attempt, &attempt->context);
     }
     actions.start.push_back(std::move(attempt));
@@ -289,6 +287,8 @@ void Worker::Perform(Actions actions) {
   for (const auto& [context, reason] : actions.stop) context->Cancel(reason);
   RunInline(&actions.start);
   for (const std::shared_ptr<Attempt>& attempt : actions.start) {
+    // It may take long: a copy does not keep the whole message that it came in.
+    attempt->args = std::make_shared<const TaskArgs>(*attempt->args);
     scope_.Spawn([this, attempt] { return RunTask(attempt); });
   }
   for (const WorkerSession::Refusal& refusal : actions.refusals) {

@@ -100,7 +100,7 @@ class WorkerSession {
     LeaseKey key;
     absl::Status error;
   };
-  // Part of the message that it came in, which it keeps.
+  // Part of the message that it came in, which it keeps; of a task that waited, a copy.
   using AssignmentPtr = std::shared_ptr<const WorkResponse::Assignment>;
   // What became of an attempt, as it travels: serialized once, however often it is sent.
   struct Outcome {

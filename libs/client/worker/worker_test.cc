@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <map>
 #include <stdexcept>
 #include <thread>
 
 #include "libs/async/runtime.h"
 #include "libs/clock/fake_clock.h"
+#include "libs/rpc/arena_messages.h"
 #include "libs/status/status.h"
 
 namespace slipstream::worker_client {
@@ -50,7 +52,9 @@ class ScriptedStream final : public WorkerStream {
       {
         sync::MutexLock lock(mutex_);
         if (!replies_.empty()) {
-          auto response = std::make_shared<WorkResponse>(std::move(replies_.front()));
+          // As gRPC's stream has them: gone with the last who has a part of it.
+          auto response = rpc::MakeArenaMessage<WorkResponse>();
+          *response = replies_.front();
           replies_.pop_front();
           co_return response;
         }
@@ -165,6 +169,21 @@ class WorkerTest : public testing::Test {
            result.value = args;
            co_return result;
          }},
+        {.type = Type("inline"),
+         .inline_handler = [](const TaskArgs& args,
+                              TaskContext& context) -> absl::StatusOr<TaskResult> {
+           context.Progress(50, "half way");
+           TaskResult result;
+           result.value = args;
+           return result;
+         }},
+        {Type("later"),
+         [](const TaskArgs& args, TaskContext& context) -> Async<absl::StatusOr<TaskResult>> {
+           co_await context.SleepFor(absl::Milliseconds(20));
+           TaskResult result;
+           result.value = args;
+           co_return result;
+         }},
         {Type("wait"),
          [](const TaskArgs&, TaskContext& context) -> Async<absl::StatusOr<TaskResult>> {
            context.Progress(1, "waiting");
@@ -224,6 +243,28 @@ class WorkerTest : public testing::Test {
   size_t deaf_count_ ABSL_GUARDED_BY(mutex_) = 0;  // so many of the first streams take no message
   std::unique_ptr<Worker> worker_;
 };
+
+TEST_F(WorkerTest, ABatchOfBothKindsOfHandlersGetsItsArguments) {
+  worker_->Start();
+  auto stream = Connect();
+  WorkResponse batch;
+  // Two more than there are slots: those wait.
+  for (const char* id : {"a", "b", "c", "d", "e", "f"}) {
+    const bool runs_inline = id[0] % 2 == 0;
+    *batch.mutable_batch()->add_responses() = Assignment(id, runs_inline ? "inline" : "later");
+  }
+  stream->Say(std::move(batch));
+  std::map<std::string, std::string> results;
+  for (int i = 0; i < 6; ++i) {
+    const auto success = stream->Next(WorkRequest::kSuccess);
+    ASSERT_TRUE(success.has_value());
+    const std::string& id = success->success().task_id();
+    results[id] = success->success().result().fields().at("text").string_value();
+    stream->Say(Accepted(id));
+  }
+  for (const auto& [id, text] : results) EXPECT_EQ(text, "hello " + id);
+  EXPECT_EQ(results.size(), 6u);
+}
 
 TEST_F(WorkerTest, RunsATaskAndReportsIt) {
   worker_->Start();

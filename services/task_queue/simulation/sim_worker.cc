@@ -1,6 +1,7 @@
 #include "services/task_queue/simulation/sim_worker.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
