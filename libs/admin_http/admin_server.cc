@@ -162,7 +162,7 @@ class AdminServer::Impl {
     std::size_t* count_;
   };
 
-  Task Serve(beast::tcp_stream stream, Slot slot) {
+  Task Serve(beast::tcp_stream stream, [[maybe_unused]] Slot slot) {
     beast::flat_buffer buffer(options_.max_header_bytes + kFirstReadBytes);
     bool keep_alive = true;
     while (keep_alive) {

@@ -1,10 +1,13 @@
 #include <atomic>
+#include <chrono>
 #include <future>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "libs/async/event.h"
+#include "libs/async/ready.h"
 #include "libs/async/runtime.h"
 #include "libs/async/scope.h"
 #include "libs/async/start.h"
@@ -27,6 +30,68 @@ TEST_F(AsyncTest, SuspendResumesWithTheValueOnTheExecutor) {
   }));
   resume.get_future().get()(42);
   EXPECT_EQ(result.get_future().get(), 42);
+}
+
+// Owners look at a Resume that they have moved from, to see whether they still have to call it.
+TEST_F(AsyncTest, AResumeIsEmptyOnceItIsMovedFromOrCalled) {
+  std::promise<int> result;
+  std::promise<Resume<int>> waiting;
+  ASSERT_TRUE(scope_.Spawn([&]() -> Async<void> {
+    result.set_value(
+        co_await Suspend<int>([&](Resume<int> r) { waiting.set_value(std::move(r)); }));
+  }));
+  Resume<int> first = waiting.get_future().get();
+  EXPECT_TRUE(first);
+  Resume<int> second = std::move(first);
+  EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): what is tested
+  Resume<int> third;
+  EXPECT_FALSE(third);
+  third = std::move(second);
+  EXPECT_FALSE(second);  // NOLINT(bugprone-use-after-move)
+  EXPECT_TRUE(third);
+  third(7);
+  EXPECT_FALSE(third);
+  EXPECT_EQ(result.get_future().get(), 7);
+}
+
+TEST_F(AsyncTest, HereResumesOnTheCallingThread) {
+  std::promise<Resume<int>> waiting;
+  std::thread::id resumed_on;
+  ASSERT_TRUE(scope_.Spawn([&]() -> Async<void> {
+    co_await Suspend<int>([&](Resume<int> r) { waiting.set_value(std::move(r)); });
+    resumed_on = std::this_thread::get_id();
+  }));
+  waiting.get_future().get().Here(1);
+  EXPECT_EQ(resumed_on, std::this_thread::get_id());
+}
+
+TEST_F(AsyncTest, AResumeOfAnyHandlerRunsOnItsExecutor) {
+  std::promise<std::pair<int, std::thread::id>> called;
+  Resume<int>::From([&](int value) { called.set_value({value, std::this_thread::get_id()}); },
+                    runtime_.executor())(5);
+  const auto [value, thread] = called.get_future().get();
+  EXPECT_EQ(value, 5);
+  EXPECT_NE(thread, std::this_thread::get_id());
+}
+
+TEST_F(AsyncTest, ADroppedResumeEndsItsCoroutine) {
+  struct Told {
+    std::promise<void>* promise;
+    ~Told() { promise->set_value(); }
+  };
+  std::promise<void> destroyed;
+  Start(runtime_.executor(), [&]() -> Async<void> {
+    const Told told{&destroyed};
+    co_await Suspend<int>([](Resume<int>) {});
+    ADD_FAILURE() << "resumed";
+  });
+  EXPECT_EQ(destroyed.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
+}
+
+TEST_F(AsyncTest, ReadyIsOverAtOnce) {
+  int got = 0;
+  Start(runtime_.executor(), [&]() -> Async<void> { got = co_await Ready(3); });
+  EXPECT_EQ(got, 3);
 }
 
 TEST_F(AsyncTest, SuspendResumedFromInsideStartDoesNotRecurse) {

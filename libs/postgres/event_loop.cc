@@ -39,7 +39,7 @@ void EventLoop::Stop() {
   thread_.join();
 }
 
-bool EventLoop::Push(std::function<void()> work) {
+bool EventLoop::Push(Work work) {
   {
     sync::MutexLock lock(mutex_);
     if (ended_) return false;
@@ -56,13 +56,13 @@ void EventLoop::Wake() {
   [[maybe_unused]] const ssize_t written = write(wake_, &one, sizeof(one));
 }
 
-bool EventLoop::Post(std::function<void()> work) {
+bool EventLoop::Post(Work work) {
   if (!Push(std::move(work))) return false;
   Wake();
   return true;
 }
 
-bool EventLoop::PostQuietly(std::function<void()> work) {
+bool EventLoop::PostQuietly(Work work) {
   if (!Push(std::move(work))) return false;
   if (!busy_.load()) Wake();
   return true;

@@ -17,6 +17,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "libs/clock/clock.h"
 #include "libs/sync/mutex.h"
 
@@ -53,11 +54,12 @@ class EventLoop {
   void Start(std::function<void(TimePoint now)> tick,
              std::function<RoundEnd(TimePoint now, bool idle)> end_round);
   void Stop();
+  using Work = absl::AnyInvocable<void()>;
   // Runs on the loop's thread, in order. False once the loop has ended: it never runs.
-  bool Post(std::function<void()> work);
+  bool Post(Work work);
   // The same for what could not begin anyway before something else has happened on the loop: while
   // the loop says that it is busy, it is not woken for this, which saves two system calls.
-  bool PostQuietly(std::function<void()> work);
+  bool PostQuietly(Work work);
   // From any thread.
   TimePoint Now() const { return TimePoint(absl::ToChronoNanoseconds(clock_.Monotonic())); }
 
@@ -71,7 +73,7 @@ class EventLoop {
 
  private:
   void Run();
-  bool Push(std::function<void()> work);
+  bool Push(Work work);
   void Wake();
   // False: there was nothing, and with `last` there never will be again.
   bool RunPosted(bool last = false);
@@ -90,9 +92,9 @@ class EventLoop {
   std::atomic<bool> busy_{false};
   std::atomic<bool> stopping_{false};
   sync::Mutex mutex_;
-  std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Work> posted_ ABSL_GUARDED_BY(mutex_);
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
-  std::vector<std::function<void()>> running_;  // kept for its capacity
+  std::vector<Work> running_;  // kept for its capacity
   std::thread thread_;
 };
 

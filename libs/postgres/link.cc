@@ -7,8 +7,8 @@
 #include <charconv>
 #include <cstring>
 #include <utility>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -153,7 +153,7 @@ bool Link::Send(const Step& step) {
   }
   if (step.kind != Kind::kRun) return PQsendQuery(connection_, step.text.c_str());
   const size_t count = statement_->parameters.size();
-  std::vector<const char*> values(count);
+  absl::InlinedVector<const char*, 16> values(count);
   for (size_t i = 0; i < count; ++i) {
     const auto& parameter = statement_->parameters[i];
     values[i] = parameter ? parameter->c_str() : nullptr;
@@ -247,6 +247,7 @@ void Link::KeepColumns(const pg_result* result) {
   for (int i = 0; i < count; ++i) {
     result_.columns_.push_back({PQfname(result, i), PQftype(result, i)});
   }
+  result_.cells_.reserve(static_cast<size_t>(count));
 }
 
 void Link::KeepRow(const pg_result* row) {

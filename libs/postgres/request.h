@@ -51,7 +51,7 @@ class Request final : public Waiter,
   }
 
   async::Resume<bool> resume;  // set before Begin
-  absl::StatusOr<Result> outcome = absl::UnknownError("not run");
+  absl::StatusOr<Result> outcome = absl::Status(absl::StatusCode::kUnknown, "");  // not run
 
   void OnGranted(Link& link) override;
   void OnRefused(absl::Status status) override;

@@ -199,7 +199,7 @@ class ClusterRouter final : public Router, public std::enable_shared_from_this<C
     asio::co_spawn(strand_, RefreshLoop(shared_from_this()), asio::detached);
   }
 
-  Async<void> RefreshLoop(std::shared_ptr<ClusterRouter> self) {
+  Async<void> RefreshLoop([[maybe_unused]] std::shared_ptr<ClusterRouter> self) {
     while (true) {
       {
         sync::MutexLock lock(mutex_);

@@ -40,7 +40,7 @@ void Connection::Start() {
   });
 }
 
-Async<void> Connection::ConnectLoop(std::shared_ptr<Connection> self) {
+Async<void> Connection::ConnectLoop([[maybe_unused]] std::shared_ptr<Connection> self) {
   while (!closed_ && !retired_) {
     if (failures_count_ > 0) {
       backoff_timer_.expires_at(async::After(Backoff()));

@@ -22,7 +22,7 @@ Sentinels::Sentinels(const Url& url, DialSettings dial, const Options& options)
   dial_.password.clear();
 }
 
-Async<absl::StatusOr<Endpoint>> Sentinels::Locate(std::shared_ptr<Sentinels> self,
+Async<absl::StatusOr<Endpoint>> Sentinels::Locate([[maybe_unused]] std::shared_ptr<Sentinels> self,
                                                   Executor strand) {
   std::vector<Endpoint> sentinels;
   {

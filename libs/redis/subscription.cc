@@ -88,7 +88,7 @@ bool Impl::Call(const Callback& callback) {
   return !stopped_;
 }
 
-Async<void> Impl::Run(std::shared_ptr<Impl> self) {
+Async<void> Impl::Run([[maybe_unused]] std::shared_ptr<Impl> self) {
   int failures_count = 0;
   std::string last_error;
   while (!stopped() && supported_) {

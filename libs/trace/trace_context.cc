@@ -1,6 +1,7 @@
 #include "libs/trace/trace_context.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 
@@ -15,29 +16,37 @@ constexpr size_t kFlagsAt = 53, kFlagsLength = 2;
 constexpr size_t kVersion00Length = kFlagsAt + kFlagsLength;
 
 // -1 for anything but a lower-case hex digit: the specification forbids upper case.
-int HexDigit(char c) {
+constexpr int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'a' && c <= 'f') return c - 'a' + 10;
   return -1;
 }
 
+constexpr std::array<bool, 256> kIsHexDigit = [] {
+  std::array<bool, 256> out{};
+  for (int c = 0; c < 256; ++c) out[c] = HexDigit(static_cast<char>(c)) >= 0;
+  return out;
+}();
+
+// Of every call: to the end without a branch for each digit.
 bool IsHex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return HexDigit(c) >= 0; });
+  bool all = true;
+  for (const char c : text) all &= kIsHexDigit[static_cast<unsigned char>(c)];
+  return all;
 }
 
 bool IsId(std::string_view text) {
   return IsHex(text) && text.find_first_not_of('0') != std::string_view::npos;
 }
 
-std::string NewId(random::Random& random, size_t length) {
+void PutNewId(random::Random& random, size_t length, std::string* id) {
   constexpr char kHex[] = "0123456789abcdef";
-  std::string id(length, '0');
+  id->resize(length);
   for (size_t begin = 0; begin < length; begin += 16) {
     uint64_t bits = random.Next64();
     while (bits == 0) bits = random.Next64();  // an id of zeros means "none"
-    for (size_t i = 16; i-- > 0; bits >>= 4) id[begin + i] = kHex[bits & 0xf];
+    for (size_t i = 16; i-- > 0; bits >>= 4) (*id)[begin + i] = kHex[bits & 0xf];
   }
-  return id;
 }
 
 }  // namespace
@@ -78,24 +87,22 @@ std::string BoundedTracestate(std::string_view header) {
 }
 
 TraceContext NewRoot(random::Random& random, bool sampled) {
-  std::string trace_id = NewId(random, kTraceIdLength);
-  return TraceContext{.trace_id = std::move(trace_id),
-                      .span_id = NewId(random, kSpanIdLength),
-                      .sampled = sampled,
-                      .tracestate = ""};
+  TraceContext root{.trace_id = "", .span_id = "", .sampled = sampled, .tracestate = ""};
+  PutNewId(random, kTraceIdLength, &root.trace_id);
+  PutNewId(random, kSpanIdLength, &root.span_id);
+  return root;
 }
 
-TraceContext NewChild(const TraceContext& parent, random::Random& random) {
-  TraceContext child = parent;
-  child.span_id = NewId(random, kSpanIdLength);
-  return child;
+TraceContext NewChild(TraceContext parent, random::Random& random) {
+  PutNewId(random, kSpanIdLength, &parent.span_id);
+  return parent;
 }
 
 TraceContext ContinueOrStart(std::string_view traceparent, std::string_view tracestate,
                              random::Random& random, bool sample_new_root) {
-  const std::optional<TraceContext> parent = ParseTraceparent(traceparent);
+  std::optional<TraceContext> parent = ParseTraceparent(traceparent);
   if (!parent.has_value()) return NewRoot(random, sample_new_root);
-  TraceContext child = NewChild(*parent, random);
+  TraceContext child = NewChild(*std::move(parent), random);
   child.tracestate = BoundedTracestate(tracestate);
   return child;
 }

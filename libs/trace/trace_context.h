@@ -45,7 +45,7 @@ std::string BoundedTracestate(std::string_view header);
 TraceContext NewRoot(random::Random& random, bool sampled);
 
 // A new span in the parent's trace, with its sampling decision and tracestate.
-TraceContext NewChild(const TraceContext& parent, random::Random& random);
+TraceContext NewChild(TraceContext parent, random::Random& random);
 
 // What a server does with a request: a child of the caller's span, or, without a valid
 // traceparent, a new root with `sample_new_root` (its tracestate is then void, section 3.3).

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "libs/async/ready.h"
 #include "libs/postgres/pool.h"
 #include "libs/rpc/arena_messages.h"
 #include "libs/rpc/handler.h"
@@ -140,8 +141,8 @@ class DatabaseOptimizerService::Adapter final
     return rpc_.Unary(query_, c, q, p,
                       [this](rpc::CallContext& call, const v1::QueryRequest& request,
                              v1::QueryResponse* response) -> Async<absl::Status> {
-                        if (query_engine_ == nullptr) co_return engine_.NotConfigured();
-                        co_return co_await query_engine_->Query(request, CallerOf(call), response);
+                        if (query_engine_ == nullptr) return async::Ready(engine_.NotConfigured());
+                        return query_engine_->Query(request, CallerOf(call), response);
                       });
   }
   grpc::ServerUnaryReactor* InvalidateTables(grpc::CallbackServerContext* c,

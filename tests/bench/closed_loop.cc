@@ -10,6 +10,7 @@
 ABSL_FLAG(int, inflight, 256, "calls at any time");
 ABSL_FLAG(double, seconds, 5, "measured time");
 ABSL_FLAG(double, warmup_s, 1, "time before the measurement");
+ABSL_FLAG(bool, starter, false, "calls are begun by a thread of their own, not by callbacks");
 
 namespace slipstream::bench {
 
@@ -32,11 +33,15 @@ void Sleep(double seconds) { std::this_thread::sleep_for(std::chrono::duration<d
 
 }  // namespace
 
-ClosedLoop::ClosedLoop() : slots_(static_cast<size_t>(absl::GetFlag(FLAGS_inflight))) {}
+ClosedLoop::ClosedLoop()
+    : slots_(static_cast<size_t>(absl::GetFlag(FLAGS_inflight))),
+      has_starter_(absl::GetFlag(FLAGS_starter)) {}
 
 void ClosedLoop::Run(Start start, nlohmann::json* out) {
   start_ = std::move(start);
   running_.store(slots_count());
+  std::thread starter;
+  if (has_starter_) starter = std::thread([this] { BeginHandedOver(); });
   for (int slot = 0; slot < slots_count(); ++slot) Next(slot);
   Sleep(absl::GetFlag(FLAGS_warmup_s));
   measuring_.store(true);
@@ -55,6 +60,7 @@ void ClosedLoop::Run(Start start, nlohmann::json* out) {
   (*out)["cpu_s"] = CpuSeconds() - cpu;
   stopping_.store(true);
   while (running_.load() > 0) Sleep(0.001);
+  if (starter.joinable()) starter.join();
   (*out)["errors"] = errors_.load();
   sync::MutexLock lock(mutex_);
   (*out)["latency"] = Percentiles(std::move(latencies_));
@@ -85,7 +91,30 @@ void ClosedLoop::Ended(int slot, bool ok) {
     sync::MutexLock lock(mutex_);
     latencies_.push_back(NowNs() - begun_ns);
   }
-  Next(slot);
+  if (has_starter_) {
+    HandOver(slot);
+  } else {
+    Next(slot);
+  }
+}
+
+void ClosedLoop::HandOver(int slot) {
+  sync::MutexLock lock(handed_over_mutex_);
+  if (handed_over_.empty()) handed_over_changed_.Signal();
+  handed_over_.push_back(slot);
+}
+
+void ClosedLoop::BeginHandedOver() {
+  std::vector<int> slots;
+  while (running_.load() > 0) {
+    {
+      sync::MutexLock lock(handed_over_mutex_);
+      while (handed_over_.empty()) handed_over_changed_.Wait(handed_over_mutex_);
+      slots.swap(handed_over_);
+    }
+    for (const int slot : slots) Next(slot);
+    slots.clear();
+  }
 }
 
 }  // namespace slipstream::bench

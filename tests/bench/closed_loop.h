@@ -4,6 +4,10 @@
 //   loop.Run([&](int slot, int64_t number) { ... loop.Ended(slot, ok); }, &out);
 //
 // What a slot needs for its call can be used again by its next one, so that the load costs little.
+// A call is begun by who says that the one before it has ended, or, with --starter, by one thread
+// of the loop's own. gRPC writes each call to its socket as it is begun; while another thread reads
+// or writes there, several together.
+//
 // Thread safety: Ended from any thread, once for each call begun, and not from inside its start.
 #ifndef TESTS_BENCH_CLOSED_LOOP_H_
 #define TESTS_BENCH_CLOSED_LOOP_H_
@@ -41,6 +45,9 @@ class ClosedLoop {
   };
 
   void Next(int slot);
+  void HandOver(int slot);
+  // Of the starter's thread: begins what is handed over, until nothing runs any more.
+  void BeginHandedOver();
   std::vector<int64_t> EndedCounts() const;
 
   std::vector<Slot> slots_;
@@ -50,6 +57,11 @@ class ClosedLoop {
   std::atomic<bool> stopping_{false}, measuring_{false};
   sync::Mutex mutex_;
   std::vector<int64_t> latencies_ ABSL_GUARDED_BY(mutex_);
+
+  const bool has_starter_;
+  sync::Mutex handed_over_mutex_;
+  sync::CondVar handed_over_changed_;
+  std::vector<int> handed_over_ ABSL_GUARDED_BY(handed_over_mutex_);  // slots
 };
 
 }  // namespace slipstream::bench

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "libs/async/ready.h"
 #include "libs/postgres/type_names.h"
 #include "libs/status/status.h"
 #include "services/database_optimizer/query/query_values.h"
@@ -53,15 +54,22 @@ absl::Status Translated(const absl::Status& error) {
   return error;
 }
 
+// False: not a type that is known by its number alone.
+bool SetTypeName(uint32_t type, v1::QueryColumn* column) {
+  const std::string_view name = postgres::BuiltInTypeName(type);
+  column->set_type(name.data(), name.size());
+  return !name.empty();
+}
+
 }  // namespace
 
 Async<absl::Status> QueryEngine::Query(const v1::QueryRequest& request, postgres::Caller caller,
                                        v1::QueryResponse* response) {
-  if (absl::Status bad = CheckFields(request); !bad.ok()) co_return bad;
+  if (absl::Status bad = CheckFields(request); !bad.ok()) return async::Ready(std::move(bad));
   auto parameters = ParametersToText(request.parameters());
-  if (!parameters.ok()) co_return parameters.status();
+  if (!parameters.ok()) return async::Ready(parameters.status());
   StatementCache::Entry checked = statements_.Get(request.statement());
-  if (!checked->status.ok()) co_return checked->status;
+  if (!checked->status.ok()) return async::Ready(checked->status);
   postgres::Statement statement{.sql = checked->sql,
                                 .parameters = *std::move(parameters),
                                 .max_rows_count = request.max_rows_count() == 0
@@ -69,11 +77,10 @@ Async<absl::Status> QueryEngine::Query(const v1::QueryRequest& request, postgres
                                                       : request.max_rows_count(),
                                 .max_result_bytes = kMaxResultBytes};
   if (request.cache_ttl_ms() > 0 && cache_ != nullptr) {
-    co_return co_await RunCached(request, std::move(checked), std::move(statement),
-                                 std::move(caller), response);
+    return RunCached(request, std::move(checked), std::move(statement), std::move(caller),
+                     response);
   }
-  co_return co_await Run(std::move(statement), std::move(caller), request.allow_replica(),
-                         response);
+  return Run(std::move(statement), std::move(caller), request.allow_replica(), response);
 }
 
 Async<absl::Status> QueryEngine::Run(postgres::Statement statement, postgres::Caller caller,
@@ -81,7 +88,14 @@ Async<absl::Status> QueryEngine::Run(postgres::Statement statement, postgres::Ca
   auto result =
       co_await pool_.Run(std::move(statement), std::move(caller), {.allow_replica = allow_replica});
   if (!result.ok()) co_return Translated(result.status());
-  co_return co_await Fill(*result, response);
+  for (int i = 0; i < result->columns_count(); ++i) {
+    auto* column = response->add_columns();
+    column->set_name(result->column_name(i).data(), result->column_name(i).size());
+    if (!SetTypeName(result->column_type(i), column)) {
+      column->set_type(co_await pool_.TypeName(result->column_type(i)));
+    }
+  }
+  co_return FillRows(*result, response);
 }
 
 Async<absl::Status> QueryEngine::RunCached(const v1::QueryRequest& request,
@@ -104,33 +118,21 @@ Async<absl::Status> QueryEngine::RunCached(const v1::QueryRequest& request,
   co_return absl::OkStatus();
 }
 
-Async<absl::Status> QueryEngine::Fill(const postgres::Result& result, v1::QueryResponse* response) {
-  std::vector<uint32_t> types(static_cast<size_t>(result.columns_count()));
-  for (int i = 0; i < result.columns_count(); ++i) {
-    types[static_cast<size_t>(i)] = result.column_type(i);
-    auto* column = response->add_columns();
-    column->set_name(result.column_name(i).data(), result.column_name(i).size());
-    const std::string_view name = postgres::BuiltInTypeName(result.column_type(i));
-    if (!name.empty()) {
-      column->set_type(name.data(), name.size());
-    } else {
-      column->set_type(co_await pool_.TypeName(result.column_type(i)));
-    }
-  }
+absl::Status QueryEngine::FillRows(const postgres::Result& result, v1::QueryResponse* response) {
   response->mutable_rows()->Reserve(static_cast<int>(result.rows_count()));
   for (int64_t row = 0; row < result.rows_count(); ++row) {
-    ToRow(result, row, types, response->add_rows());
+    ToRow(result, row, response->add_rows());
   }
   response->set_truncated(result.truncated());
   response->set_duration_ms(absl::ToDoubleMilliseconds(result.duration()));
   // Small results cannot be too long.
   if (result.rows_count() > 1000 && response->ByteSizeLong() > kMaxResponseBytes) {
     response->Clear();
-    co_return status::Error(absl::StatusCode::kResourceExhausted, postgres::kResultTooLarge,
-                            absl::StrCat("the answer takes more than ", kMaxResponseBytes,
-                                         " bytes; ask for fewer or narrower rows"));
+    return status::Error(absl::StatusCode::kResourceExhausted, postgres::kResultTooLarge,
+                         absl::StrCat("the answer takes more than ", kMaxResponseBytes,
+                                      " bytes; ask for fewer or narrower rows"));
   }
-  co_return absl::OkStatus();
+  return absl::OkStatus();
 }
 
 Async<absl::StatusOr<int>> QueryEngine::InvalidateTables(const v1::InvalidateTablesRequest& request,

@@ -44,6 +44,7 @@ class QueryEngine {
   // Before the first call; without one, nothing is cached.
   void UseCache(QueryResultCache* cache) { cache_ = cache; }
 
+  // Checks at once; what is returned waits. REQUIRES: it is awaited while `request` lives.
   Async<absl::Status> Query(const v1::QueryRequest& request, postgres::Caller caller,
                             v1::QueryResponse* response);
 
@@ -66,7 +67,7 @@ class QueryEngine {
   Async<absl::Status> RunCached(const v1::QueryRequest& request, StatementCache::Entry checked,
                                 postgres::Statement statement, postgres::Caller caller,
                                 v1::QueryResponse* response);
-  Async<absl::Status> Fill(const postgres::Result& result, v1::QueryResponse* response);
+  static absl::Status FillRows(const postgres::Result& result, v1::QueryResponse* response);
   Async<absl::Status> Invalidate(std::vector<TableName> tables, postgres::Caller caller);
 
   postgres::Pool& pool_;

@@ -121,14 +121,13 @@ void ToValue(std::string_view text, uint32_t type_oid, Value* out) {
   out->set_string_value(text.data(), text.size());
 }
 
-void ToRow(const postgres::Result& result, int64_t row, const std::vector<uint32_t>& types,
-           google::protobuf::ListValue* out) {
-  out->mutable_values()->Reserve(static_cast<int>(types.size()));
-  for (size_t column = 0; column < types.size(); ++column) {
+void ToRow(const postgres::Result& result, int64_t row, google::protobuf::ListValue* out) {
+  out->mutable_values()->Reserve(result.columns_count());
+  for (int column = 0; column < result.columns_count(); ++column) {
     Value* value = out->add_values();
-    const auto text = result.Value(row, static_cast<int>(column));
+    const auto text = result.Value(row, column);
     if (text) {
-      ToValue(*text, types[column], value);
+      ToValue(*text, result.column_type(column), value);
     } else {
       value->set_null_value(google::protobuf::NULL_VALUE);
     }

@@ -28,9 +28,8 @@ absl::StatusOr<std::vector<std::optional<std::string>>> ParametersToText(
 // everything else but booleans.
 void ToValue(std::string_view text, uint32_t type_oid, google::protobuf::Value* out);
 
-// One row; `types` has one entry a column.
-void ToRow(const postgres::Result& result, int64_t row, const std::vector<uint32_t>& types,
-           google::protobuf::ListValue* out);
+// One row of it.
+void ToRow(const postgres::Result& result, int64_t row, google::protobuf::ListValue* out);
 
 }  // namespace slipstream::database_optimizer
 

@@ -25,7 +25,7 @@ void PoolObserver::Stop() {
 void PoolObserver::OnStatement(const postgres::StatementEvent& event) {
   const Text& text = event.statement.sql;
   if (text == nullptr) return;
-  std::string fingerprint;
+  Text fingerprint;
   {
     sync::MutexLock lock(mutex_);
     const auto known = known_.find(text.get());
@@ -40,13 +40,13 @@ void PoolObserver::OnStatement(const postgres::StatementEvent& event) {
     }
     fingerprint = known->second.fingerprint;
   }
-  observed_.Observe(event.caller.trace_id, fingerprint, *text, event.ran, event.caller.holder);
+  observed_.Observe(event.caller.trace_id, *fingerprint, *text, event.ran, event.caller.holder);
 }
 
 void PoolObserver::Learn() {
   for (;;) {
     Unknown next;
-    std::string fingerprint;
+    Text fingerprint;
     {
       sync::MutexLock lock(mutex_);
       while (unknown_.empty() && !stopping_) changed_.Wait(mutex_);
@@ -56,8 +56,8 @@ void PoolObserver::Learn() {
       const auto known = known_.find(next.text.get());
       if (known != known_.end()) fingerprint = known->second.fingerprint;
     }
-    if (fingerprint.empty()) {
-      fingerprint = Fingerprint(*next.text);
+    if (fingerprint == nullptr) {
+      fingerprint = std::make_shared<const std::string>(Fingerprint(*next.text));
       sync::MutexLock lock(mutex_);
       if (known_.size() >= kMaxKnownCount || known_bytes_ >= kMaxKnownBytes) {
         known_.clear();
@@ -67,7 +67,7 @@ void PoolObserver::Learn() {
         known_bytes_ += next.text->size();
       }
     }
-    observed_.Observe(next.trace_id, fingerprint, *next.text, next.ran, next.holder);
+    observed_.Observe(next.trace_id, *fingerprint, *next.text, next.ran, next.holder);
   }
 }
 

@@ -49,8 +49,8 @@ class PoolObserver final : public postgres::StatementObserver {
  private:
   using Text = std::shared_ptr<const std::string>;
   struct Known {
-    Text text;  // kept, so that its address stays its own
-    std::string fingerprint;
+    Text text;         // kept, so that its address stays its own
+    Text fingerprint;  // shared, so that it is not copied for each statement
   };
   struct Unknown {
     Text text;

@@ -30,7 +30,7 @@ void StatementLatencies::Observe(std::string_view fingerprint, absl::Duration du
                                  std::string_view trace_id) {
   if (fingerprint.empty()) return;
   const size_t bucket = BucketOf(duration);
-  std::string key(fingerprint.substr(0, kMaxFingerprintBytes));
+  const std::string_view key = fingerprint.substr(0, kMaxFingerprintBytes);
   sync::MutexLock lock(mutex_);
   ++observed_count_;
   auto found = by_fingerprint_.find(key);
@@ -39,8 +39,8 @@ void StatementLatencies::Observe(std::string_view fingerprint, absl::Duration du
       by_fingerprint_.erase(shapes_.back().fingerprint);
       shapes_.pop_back();
     }
-    shapes_.push_front({key, {}});
-    found = by_fingerprint_.emplace(std::move(key), shapes_.begin()).first;
+    shapes_.push_front({.fingerprint = std::string(key)});
+    found = by_fingerprint_.emplace(shapes_.front().fingerprint, shapes_.begin()).first;
   } else {
     shapes_.splice(shapes_.begin(), shapes_, found->second);
   }
@@ -55,7 +55,7 @@ void StatementLatencies::Observe(std::string_view fingerprint, absl::Duration du
 std::string StatementLatencies::TraceOf(std::string_view fingerprint,
                                         absl::Duration duration) const {
   sync::MutexLock lock(mutex_);
-  const auto found = by_fingerprint_.find(std::string(fingerprint.substr(0, kMaxFingerprintBytes)));
+  const auto found = by_fingerprint_.find(fingerprint.substr(0, kMaxFingerprintBytes));
   if (found == by_fingerprint_.end()) return "";
   // The server measures a little less than the pool.
   const absl::Duration difference = absl::AbsDuration(found->second->slow_duration - duration);
@@ -64,7 +64,7 @@ std::string StatementLatencies::TraceOf(std::string_view fingerprint,
 
 absl::Duration StatementLatencies::P95(std::string_view fingerprint) const {
   sync::MutexLock lock(mutex_);
-  const auto found = by_fingerprint_.find(std::string(fingerprint.substr(0, kMaxFingerprintBytes)));
+  const auto found = by_fingerprint_.find(fingerprint.substr(0, kMaxFingerprintBytes));
   if (found == by_fingerprint_.end()) return absl::ZeroDuration();
   const auto& buckets = found->second->buckets;
   uint64_t total = 0;

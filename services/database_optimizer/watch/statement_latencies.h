@@ -15,8 +15,8 @@
 #include <list>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "libs/sync/mutex.h"
 
@@ -54,7 +54,8 @@ class StatementLatencies {
   const absl::Duration slow_;
   mutable sync::Mutex mutex_;
   std::list<Shape> shapes_ ABSL_GUARDED_BY(mutex_);  // the latest first
-  std::unordered_map<std::string, std::list<Shape>::iterator> by_fingerprint_
+  // By each shape's own text.
+  absl::flat_hash_map<std::string_view, std::list<Shape>::iterator> by_fingerprint_
       ABSL_GUARDED_BY(mutex_);
   int64_t observed_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
