@@ -15,7 +15,6 @@ import argparse
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -69,7 +68,7 @@ class Writers:
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.terminate()  # SIGINT is ignored by what a background shell starts
             self.process.wait(20)
 
     def latencies_us(self) -> list[int]:
