@@ -84,7 +84,7 @@ struct MemoryCacheStore::Shard {
   using NamespaceName = std::string;
 
   // Of each shard's bytes, one in so many is for what the policy keeps beside the entries.
-  static constexpr int64_t kShadowsPart = 32;
+  static constexpr int64_t kShadowsPart = 16;
 
   // `share_bytes` of the whole, of which a part is the shadows'.
   Shard(int64_t share_bytes, TenantBytes& tenants)

@@ -1,12 +1,10 @@
 // Which entry gives way when room is short, by bytes. No one rule is best for all that is asked of
-// a cache, so several run as shadows (shadow_caches.h) and the one with the most hits lately has
-// its way:
+// a cache, so several run as shadows, over keys alone, and evicted is what the rules with the most
+// hits lately would not hold (vote_queues.h):
 //
-// - while all keys of the cache fit into the shadows, entry by entry: evicted is what the best
-//   rules would not hold (vote_queues.h);
-// - in a larger cache the shadows see a sample of the keys, and the entries themselves are kept by
-//   the rule that is best there (eviction_queues.h). While it fills, nothing tells the rules apart
-//   but shadows with less room; what was best in those is the first rule.
+// - of a small cache the shadows are exact (shadow_caches.h), as long as their keys fit into
+//   max_records_count;
+// - of a larger one they are coarse, at a fifth of the cost (coarse_shadows.h).
 //
 // A hit is one write into a small buffer; what follows from it happens once for many hits, and
 // before anything else changes. Where nearly all reads are hits, most of them are passed over.
@@ -20,7 +18,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "services/cache/eviction/eviction_queues.h"
+#include "services/cache/eviction/coarse_shadows.h"
+#include "services/cache/eviction/rule_scores.h"
 #include "services/cache/eviction/shadow_caches.h"
 #include "services/cache/eviction/vote_queues.h"
 
@@ -32,8 +31,7 @@ class AdaptivePolicy {
 
   struct Options {
     int64_t max_bytes = 0;
-    // Keys in the shadows, at about kBytesPerRecord each: how large a cache is shadowed in full,
-    // and beyond that how good the sample is.
+    // Keys in the exact shadows, at about kBytesPerRecord each; above it they are coarse.
     size_t max_records_count = 8192;
   };
   static constexpr size_t kBytesPerRecord = 320;
@@ -57,12 +55,10 @@ class AdaptivePolicy {
   // Takes out whom to evict. REQUIRES: not empty.
   Link* Evict();
 
-  bool empty() const { return votes_ != nullptr ? votes_->empty() : queues_.empty(); }
-  int64_t bytes() const { return votes_ != nullptr ? votes_->bytes() : queues_.bytes(); }
+  bool empty() const { return votes_.empty(); }
+  int64_t bytes() const { return votes_.bytes(); }
   // Beside the links of the entries.
   size_t memory_bytes() const;
-  // The rule that has its way now.
-  EvictionRule rule() const { return ShadowCaches::kRules[rule_]; }
 
  private:
   static constexpr size_t kMaxTouchedCount = 64;
@@ -86,24 +82,17 @@ class AdaptivePolicy {
 
   void ApplyTouches();
   void Read(Link* link, bool hit);
-  void ReadEarly(Link* link, bool hit);
-  void Decide();
-  void Follow(size_t rule);
-  bool full() const;
-  size_t count() const { return votes_ != nullptr ? votes_->count() : queues_.count(); }
-  void LeaveVotes();
-  void Shrink();
-  void CountSampled(const Link* link, int64_t sign);
+  void ReadExact(Link* link, bool hit);
+  void ReadCoarse(Link* link);
+  void LeaveExact();
 
   const Options options_;
-  ShadowCaches shadows_;
-  // With less room, for the first rule of a large cache: from when the votes end until it is full.
-  std::unique_ptr<ShadowCaches> early_;
-  // Has the entries as long as it is there; then `queues_` has, and knows frequencies before.
-  std::unique_ptr<VoteQueues> votes_;
-  EvictionQueues queues_;
-  int64_t sampled_bytes_ = 0;  // of the entries in the sample, once it is not all
-  size_t rule_ = 0;
+  VoteQueues votes_;
+  std::unique_ptr<ShadowCaches> exact_;  // until it has too many keys
+  // From some time before it is needed.
+  std::unique_ptr<CoarseShadows> coarse_;
+  RuleScores exact_scores_{ShadowCaches::kCount, ShadowCaches::kTwins};
+  RuleScores coarse_scores_{CoarseShadows::kCount};
   size_t credit_count_ = 0;
   size_t passed_count_ = 0;
   size_t hits_since_miss_count_ = 0;  // without those that are looked at in any case

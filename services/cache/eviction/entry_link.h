@@ -16,7 +16,7 @@ struct EntryLink {
   uint32_t weight_bytes = 0;
   uint8_t reads = 0;   // EvictionQueues: since it was queued or passed by
   uint8_t tag = 0;     // says in which list it is
-  uint16_t stamp = 0;  // EvictionQueues: when it was last moved
+  uint16_t stamp = 0;  // EvictionQueues: when it was last read, for LIRS
 };
 
 struct EntryList {

@@ -1,33 +1,27 @@
 #include "services/cache/eviction/eviction_queues.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace slipstream::cache {
 
-EvictionQueues::EvictionQueues(EvictionRule rule, int64_t max_bytes, bool keeps_rule)
-    : rule_(rule),
-      needs_sketch_(!keeps_rule || rule.kind == EvictionRule::kTinyLfu),
-      needs_ghosts_(!keeps_rule || rule.kind == EvictionRule::kS3Fifo),
-      exact_(keeps_rule),
-      max_bytes_(max_bytes) {
-  uint8_t tag = 0;
-  for (Queue* queue : {&recent_, &main_, &frequent_}) {
-    queue->tag = tag;
-    tags_[tag++].queue = queue;
-  }
-}
+namespace {
 
-void EvictionQueues::Push(Queue* queue, Link* link) {
-  queue->Push(link);
-  link->tag = queue->tag;
-  ++tags_[link->tag].count;
+enum : uint8_t { kRecent, kMain, kFrequent };
+
+}  // namespace
+
+EvictionQueues::EvictionQueues(EvictionRule rule, int64_t max_bytes)
+    : rule_(rule),
+      needs_sketch_(rule.kind == EvictionRule::kTinyLfu),
+      needs_ghosts_(rule.kind == EvictionRule::kS3Fifo || rule.kind == EvictionRule::kLirs),
+      max_bytes_(max_bytes) {}
+
+void EvictionQueues::Push(uint8_t tag, Link* link) {
+  link->tag = tag;
+  queues_[tag]->Push(link);
 }
 
 void EvictionQueues::Unlink(Link* link) {
   if (link == hand_) hand_ = link->newer;
   if (link == candidate_) candidate_ = nullptr;
-  --tags_[link->tag].count;
   QueueOf(link).Unlink(link);
 }
 
@@ -37,77 +31,55 @@ void EvictionQueues::Insert(Link* link) {
     sketch_.Fit(count() + 1, rule_.memory_reads);
     sketch_.Increment(hash);
   }
-  bool recalled = false;
+  std::optional<GhostTable::Step> ghost;
   if (needs_ghosts_) {
-    ghosts_.Fit((count() + 1) * kGhostPercent / 100);
-    recalled = ghosts_.Take(hash);
+    ghosts_.Fit(count() + 1);
+    ghost = ghosts_.Take(hash);
   }
   link->reads = 0;
-  if (rule_.kind == EvictionRule::kS3Fifo && recalled) {
-    Push(&main_, link);
-    return;
+  switch (rule_.kind) {
+    case EvictionRule::kLru:
+    case EvictionRule::kSieve:
+      Push(kRecent, link);
+      break;
+    case EvictionRule::kS3Fifo: {
+      const bool recalled = ghost.has_value() && uint32_t{ghosts_.AgeOf(*ghost)} * 100 <
+                                                     ghosts_.steps_per_entries() * kGhostPercent;
+      Push(recalled ? kMain : kRecent, link);
+      break;
+    }
+    case EvictionRule::kTinyLfu:
+      Push(kRecent, link);
+      ShrinkWindow();
+      break;
+    case EvictionRule::kLirs:
+      InsertByLirs(link, ghost);
+      break;
   }
-  Push(&recent_, link);
-  if (rule_.kind == EvictionRule::kTinyLfu) ShrinkWindow();
-}
-
-void EvictionQueues::CountRead(uint64_t hash, size_t entries_count) {
-  sketch_.Fit(entries_count, rule_.memory_reads);
-  sketch_.Increment(Spread(hash));
 }
 
 void EvictionQueues::Touch(Link* link) {
   if (link->reads < kMaxReads) ++link->reads;
-  if (!exact_ && MovedLately(link)) return;
   if (needs_sketch_) sketch_.Increment(Spread(link->hash));
   switch (rule_.kind) {
     case EvictionRule::kLru:
-      if (link != recent_.newest) Move(&recent_, link);
+      if (link != recent_.newest) Move(kRecent, link);
       break;
     case EvictionRule::kSieve:
     case EvictionRule::kS3Fifo:
       break;
     case EvictionRule::kTinyLfu:
-      if (Queue& queue = QueueOf(link); &queue == &main_) {
-        PromoteToFrequent(link);
-      } else if (link != queue.newest) {
-        Move(&queue, link);
-      }
+      TouchByTinyLfu(link);
+      break;
+    case EvictionRule::kLirs:
+      TouchByLirs(link);
       break;
   }
-}
-
-bool EvictionQueues::MovedLately(Link* link) {
-  const size_t entries = count();
-  if (entries < kManyEntriesCount) return false;
-  if (steps_until_stamp_ == 0) {
-    ++stamp_;
-    steps_until_stamp_ = entries / kStampsPerEntries;
-  }
-  --steps_until_stamp_;
-  if (link->stamp == stamp_) return true;
-  link->stamp = stamp_;
-  return false;
-}
-
-void EvictionQueues::Prefetch(const Link* link) const {
-  if (link->stamp == stamp_ && count() >= kManyEntriesCount) return;
-  sketch_.Prefetch(Spread(link->hash));
-  __builtin_prefetch(link->newer, 1);
-  __builtin_prefetch(link->older, 1);
 }
 
 void EvictionQueues::Remove(Link* link) {
   Unlink(link);
   link->newer = link->older = nullptr;
-}
-
-void EvictionQueues::Replace(Link* link, Link* next) {
-  next->reads = link->reads;
-  next->tag = link->tag;
-  if (link == hand_) hand_ = next;
-  if (link == candidate_) candidate_ = next;
-  QueueOf(link).Replace(link, next);
 }
 
 void EvictionQueues::Reweigh(Link* link, uint32_t weight_bytes) {
@@ -119,7 +91,7 @@ EvictionQueues::Link* EvictionQueues::Evict() {
   Link* link = nullptr;
   switch (rule_.kind) {
     case EvictionRule::kLru:
-      link = EvictByRecency();
+      link = recent_.oldest;
       break;
     case EvictionRule::kSieve:
       link = EvictBySieve();
@@ -130,13 +102,19 @@ EvictionQueues::Link* EvictionQueues::Evict() {
     case EvictionRule::kTinyLfu:
       link = EvictByTinyLfu();
       break;
+    case EvictionRule::kLirs:
+      link = EvictByLirs();
+      break;
   }
   Remove(link);
-  if (needs_ghosts_) ghosts_.Add(Spread(link->hash));
+  if (needs_ghosts_) {
+    ghosts_.Tick();
+    // LIRS asks how long ago it was read, S3-FIFO how long ago it left.
+    const bool by_read = rule_.kind == EvictionRule::kLirs;
+    ghosts_.Add(Spread(link->hash), by_read ? link->stamp : ghosts_.now());
+  }
   return link;
 }
-
-EvictionQueues::Link* EvictionQueues::EvictByRecency() { return recent_.oldest; }
 
 EvictionQueues::Link* EvictionQueues::EvictBySieve() {
   // Each turn clears a mark that a read has set. The newest stays: it has had no time to be read.
@@ -157,21 +135,20 @@ EvictionQueues::Link* EvictionQueues::EvictByS3Fifo() {
       Link* link = recent_.oldest;
       if (link->reads <= 1 || recent_.count == 1) return link;
       link->reads = 0;
-      Move(&main_, link);
+      Move(kMain, link);
       continue;
     }
     Link* link = main_.oldest;
     if (link->reads == 0) return link;
     --link->reads;
-    Move(&main_, link);
+    Move(kMain, link);
   }
 }
 
 void EvictionQueues::ShrinkWindow() {
-  for (int i = 0; i < kWindowSteps; ++i) {
-    if (recent_.count <= 1 || recent_.bytes * 100 <= max_bytes_ * rule_.window_percent) return;
-    Link* link = recent_.oldest;
-    Move(&main_, link);
+  while (recent_.count > 1 && recent_.bytes * 100 > max_bytes_ * rule_.recent_percent) {
+    Link* const link = recent_.oldest;
+    Move(kMain, link);
     candidate_ = link;
   }
 }
@@ -195,67 +172,54 @@ bool EvictionQueues::Admit(const Link* candidate, const Link* victim) {
   return (random_ >> 33) % kAdmitOneOf == 0;
 }
 
+void EvictionQueues::TouchByTinyLfu(Link* link) {
+  if (link->tag == kMain) {
+    PromoteToFrequent(link);
+  } else if (link != QueueOf(link).newest) {
+    Move(link->tag, link);
+  }
+}
+
 void EvictionQueues::PromoteToFrequent(Link* link) {
-  Move(&frequent_, link);
-  const int64_t main_max_bytes = max_bytes_ - max_bytes_ * rule_.window_percent / 100;
+  Move(kFrequent, link);
+  const int64_t main_max_bytes = max_bytes_ - max_bytes_ * rule_.recent_percent / 100;
   while (frequent_.count > 1 && frequent_.bytes > main_max_bytes * kFrequentPercent / 100) {
-    Move(&main_, frequent_.oldest);
+    Move(kMain, frequent_.oldest);
   }
 }
 
-bool EvictionQueues::Join(Queue* from, Queue* to, bool as_older) {
-  if (from->count == 0) return true;
-  const auto free = std::find_if(tags_.begin(), tags_.end(), [&](const Tag& tag) {
-    const auto number = static_cast<uint8_t>(&tag - tags_.data());
-    return tag.count == 0 && number != recent_.tag && number != main_.tag &&
-           number != frequent_.tag;
-  });
-  if (free == tags_.end()) return false;
-  for (Tag& tag : tags_) {
-    if (tag.queue == from) tag.queue = to;
-  }
-  free->queue = from;
-  from->tag = static_cast<uint8_t>(free - tags_.begin());
-
-  Link* const newest = as_older ? to->newest : from->newest;
-  Link* const oldest = as_older ? from->oldest : to->oldest;
-  if (to->count > 0) {
-    Link* const below = as_older ? from->newest : to->newest;
-    Link* const above = as_older ? to->oldest : from->oldest;
-    below->newer = above;
-    above->older = below;
-    to->newest = newest;
-    to->oldest = oldest;
-  } else {
-    to->newest = from->newest;
-    to->oldest = from->oldest;
-  }
-  to->bytes += std::exchange(from->bytes, 0);
-  to->count += std::exchange(from->count, 0);
-  from->newest = from->oldest = nullptr;
-  return true;
+bool EvictionQueues::ReadSinceColdest(GhostTable::Step step) const {
+  return frequent_.count == 0 || ghosts_.AgeOf(step) < ghosts_.AgeOf(frequent_.oldest->stamp);
 }
 
-bool EvictionQueues::Arrange(EvictionRule::Kind kind) {
-  switch (kind) {
-    case EvictionRule::kLru:
-    case EvictionRule::kSieve:
-      return Join(&frequent_, &recent_, true) && Join(&main_, &recent_, true);
-    case EvictionRule::kS3Fifo:
-      // What W-TinyLFU had on probation proves itself among the newcomers: in the main queue it
-      // would stay until as many others have come there.
-      return Join(&main_, &recent_, true) && Join(&frequent_, &main_, false);
-    case EvictionRule::kTinyLfu:
-      // What LRU or SIEVE had is on probation: the window holds newcomers only.
-      return main_.count + frequent_.count > 0 || Join(&recent_, &main_, true);
-  }
-  return false;
+void EvictionQueues::InsertByLirs(Link* link, std::optional<GhostTable::Step> last_read) {
+  link->stamp = ghosts_.now();
+  const bool fills = bytes() + link->weight_bytes <= max_bytes_ || last_read.has_value();
+  const bool hot =
+      (fills && HasHotRoomFor(link)) || (last_read.has_value() && ReadSinceColdest(*last_read));
+  Push(hot ? kFrequent : kRecent, link);
+  ShrinkHot();
 }
 
-void EvictionQueues::SetRule(EvictionRule rule) {
-  if (rule == rule_ || (rule.kind != rule_.kind && !Arrange(rule.kind))) return;
-  hand_ = candidate_ = nullptr;
-  rule_ = rule;
+void EvictionQueues::TouchByLirs(Link* link) {
+  if (link->tag == kRecent && (HasHotRoomFor(link) || ReadSinceColdest(link->stamp))) {
+    Move(kFrequent, link);
+    ShrinkHot();
+  } else if (link != QueueOf(link).newest) {
+    Move(link->tag, link);
+  }
+  link->stamp = ghosts_.now();
+}
+
+void EvictionQueues::ShrinkHot() {
+  while (frequent_.count > 1 && frequent_.bytes > hot_max_bytes()) Move(kRecent, frequent_.oldest);
+}
+
+EvictionQueues::Link* EvictionQueues::EvictByLirs() {
+  if (frequent_.count > 0 && ghosts_.AgeOf(frequent_.oldest->stamp) > kOldSteps) {
+    Move(kRecent, frequent_.oldest);
+  }
+  return recent_.count > 0 ? recent_.oldest : frequent_.oldest;
 }
 
 }  // namespace slipstream::cache

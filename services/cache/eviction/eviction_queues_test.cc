@@ -12,6 +12,8 @@ constexpr EvictionRule kLru{EvictionRule::kLru};
 constexpr EvictionRule kSieve{EvictionRule::kSieve};
 constexpr EvictionRule kS3Fifo{EvictionRule::kS3Fifo};
 constexpr EvictionRule kTinyLfu{EvictionRule::kTinyLfu, 1, 10};
+constexpr EvictionRule kWideTinyLfu{EvictionRule::kTinyLfu, 40, 20};
+constexpr EvictionRule kLirs{EvictionRule::kLirs, 1};
 
 // Entries of weight 1, numbered; keeps to `max` entries.
 class Cache {
@@ -115,45 +117,68 @@ TEST(EvictionQueuesTest, TinyLfuWithAMarginKeepsItsPartOfALoop) {
   EXPECT_GE(round(), 95u);
 }
 
-TEST(EvictionQueuesTest, FromTinyLfuToS3FifoProbationGoesFirst) {
-  Cache cache(kTinyLfu, 100);
-  for (size_t i = 0; i < 100; ++i) cache.Read(i);
-  // Read again in the main space.
-  for (size_t i = 0; i < 50; ++i) cache.Read(i);
-  cache.queues.SetRule(kS3Fifo);
-  for (size_t i = 1000; i < 1040; ++i) cache.Read(i);
-  for (size_t i = 0; i < 50; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
-  for (size_t i = 1000; i < 1040; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
+TEST(EvictionQueuesTest, LirsKeepsItsPartOfALoop) {
+  Cache cache(kLirs, 100);
+  auto round = [&] {
+    size_t hits = 0;
+    for (size_t i = 0; i < 800; ++i) hits += cache.Read(i);
+    return hits;
+  };
+  for (int i = 0; i < 3; ++i) round();
+  EXPECT_EQ(round(), 99u);
 }
 
-TEST(EvictionQueuesTest, AChangeOfRulesLosesNothing) {
-  std::mt19937 random(1);
-  const std::vector<EvictionRule> rules{
-      kLru, kSieve, kS3Fifo, kTinyLfu, {EvictionRule::kTinyLfu, 40, 20}};
-  Cache cache(kLru, 200);
-  // More changes than there are tags.
-  for (int change = 0; change < 2000; ++change) {
-    cache.queues.SetRule(rules[random() % rules.size()]);
-    for (int i = 0; i < 20; ++i) cache.Read(random() % 600);
-    if (change % 7 == 0 && !cache.held.empty()) cache.Remove(*cache.held.begin());
-    ASSERT_EQ(cache.queues.count(), cache.held.size());
-    ASSERT_EQ(cache.queues.bytes(), static_cast<int64_t>(cache.held.size()));
+TEST(EvictionQueuesTest, LirsMakesHotWhatIsReadSinceTheColdest) {
+  Cache cache(kLirs, 100);
+  for (size_t i = 0; i < 99; ++i) cache.Read(i);
+  // All of these but the first 20 are read again, so that those are the coldest.
+  for (size_t i = 20; i < 99; ++i) cache.Read(i);
+  // Evicted one after the other, but each is read again after 40 others: since the coldest was.
+  for (int round = 0; round < 3; ++round) {
+    for (size_t i = 1000; i < 1020; ++i) cache.Read(i);
   }
-  const size_t count = cache.held.size();
-  EXPECT_EQ(cache.EvictAll().size(), count);
+  for (size_t i = 1000; i < 1020; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
+  for (size_t i = 20; i < 99; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
 }
 
-TEST(EvictionQueuesTest, AReplacementKeepsItsStanding) {
+TEST(EvictionQueuesTest, LirsLetsAScanPass) {
+  Cache cache(kLirs, 100);
+  for (size_t i = 0; i < 99; ++i) cache.Read(i);
+  for (size_t i = 1000; i < 4000; ++i) cache.Read(i);
+  for (size_t i = 0; i < 99; ++i) EXPECT_EQ(cache.held.count(i), 1u) << i;
+}
+
+// Ages start again from 0 after 65,536 steps, each an eviction in so small a cache.
+TEST(EvictionQueuesTest, LirsLetsGoWhatIsNotReadForVeryLong) {
+  Cache cache(kLirs, 100);
+  for (size_t i = 0; i < 99; ++i) cache.Read(i);
+  for (size_t i = 0; i < 70'000; ++i) cache.Read(1000 + i % 4000);
+  for (size_t i = 0; i < 99; ++i) EXPECT_EQ(cache.held.count(i), 0u) << i;
+}
+
+TEST(EvictionQueuesTest, RemovalsAndReadsLoseNothing) {
+  for (const auto rule : {kLru, kSieve, kS3Fifo, kTinyLfu, kWideTinyLfu, kLirs}) {
+    std::mt19937 random(1);
+    Cache cache(rule, 200);
+    for (int change = 0; change < 2000; ++change) {
+      for (int i = 0; i < 20; ++i) cache.Read(random() % 600);
+      if (change % 7 == 0 && !cache.held.empty()) cache.Remove(*cache.held.begin());
+      ASSERT_EQ(cache.queues.count(), cache.held.size());
+      ASSERT_EQ(cache.queues.bytes(), static_cast<int64_t>(cache.held.size()));
+    }
+    const size_t count = cache.held.size();
+    EXPECT_EQ(cache.EvictAll().size(), count);
+  }
+}
+
+TEST(EvictionQueuesTest, ANewWeightKeepsTheStanding) {
   EvictionQueues queues(kLru, 100);
   EntryLink a{.hash = 1, .weight_bytes = 10}, b{.hash = 2, .weight_bytes = 10};
-  EntryLink heavier{.hash = 1, .weight_bytes = 30};
   queues.Insert(&a);
   queues.Insert(&b);
-  queues.Replace(&a, &heavier);
+  queues.Reweigh(&a, 30);
   EXPECT_EQ(queues.bytes(), 40);
-  queues.Reweigh(&b, 5);
-  EXPECT_EQ(queues.bytes(), 35);
-  EXPECT_EQ(queues.Evict(), &heavier);
+  EXPECT_EQ(queues.Evict(), &a);
   EXPECT_EQ(queues.Evict(), &b);
   EXPECT_EQ(queues.bytes(), 0);
 }

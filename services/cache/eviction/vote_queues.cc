@@ -15,13 +15,13 @@ void VoteQueues::Insert(EntryLink* link, Votes votes) {
 }
 
 void VoteQueues::Move(EntryLink* link, Votes votes) {
-  lists_[link->tag].Unlink(link);
+  Unlink(link);
   link->tag = votes;
   lists_[votes].Push(link);
 }
 
 void VoteQueues::Remove(EntryLink* link) {
-  lists_[link->tag].Unlink(link);
+  Unlink(link);
   link->newer = link->older = nullptr;
   bytes_ -= link->weight_bytes;
   --count_;
@@ -30,13 +30,18 @@ void VoteQueues::Remove(EntryLink* link) {
 void VoteQueues::Replace(EntryLink* link, EntryLink* next) {
   next->tag = link->tag;
   bytes_ += int64_t{next->weight_bytes} - int64_t{link->weight_bytes};
+  if (link == hand_) hand_ = next;
   lists_[link->tag].Replace(link, next);
 }
 
-EntryLink* VoteQueues::Evict() {
+EntryLink* VoteQueues::Next() const {
   const auto votes =
       std::find_if(order_.begin(), order_.end(), [&](Votes v) { return lists_[v].count > 0; });
-  EntryLink* const link = lists_[*votes].oldest;
+  return lists_[*votes].oldest;
+}
+
+EntryLink* VoteQueues::Evict() {
+  EntryLink* const link = Next();
   Remove(link);
   return link;
 }

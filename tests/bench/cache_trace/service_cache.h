@@ -18,7 +18,7 @@ class ServiceCache final : public SimulatedCache {
  public:
   // As much for the shadows in all as a store of 256 MiB has.
   static constexpr size_t kMaxRecordsCount =
-      (256u << 20) / 32 / cache::AdaptivePolicy::kBytesPerRecord;
+      (256u << 20) / 16 / cache::AdaptivePolicy::kBytesPerRecord;
 
   ServiceCache(uint32_t capacity, uint32_t shards_count, const Trace& trace)
       : trace_(trace), links_(trace.keys_count()) {
