@@ -49,6 +49,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--format", default="", choices=["", *bench_trace.FORMATS],
                         help="cache-trace: what is in it")
     parser.add_argument("--capacity", type=int, help="cache-trace: one size, in entries")
+    parser.add_argument("--synthetic", action="store_true",
+                        help="cache-trace: traces that are made, one property each")
     parser.add_argument("--chart", default="", metavar="FILE",
                         help="cache-trace: where the drawing goes (SVG)")
     parser.add_argument("--keep", action="store_true", help="keep the folders with the logs")
@@ -74,7 +76,7 @@ def main() -> None:
                                   server_config=given.server_config, matrix=given.matrix,
                                   budget_gb=given.budget_gb, trace=given.trace,
                                   trace_format=given.format, capacity=given.capacity,
-                                  chart=given.chart)
+                                  chart=given.chart, synthetic=given.synthetic)
     try:
         if given.serve:
             MODULES[given.name].serve(given.name, options)

@@ -34,6 +34,7 @@ class Options:
     trace_format: str = ""
     capacity: int | None = None
     chart: str = ""
+    synthetic: bool = False
 
 
 def figures_of(options: Options, **more) -> dict:

@@ -18,6 +18,8 @@ TRACES = [("web07.trace.xz", "int32be"), ("orm-busy.trace.xz", "int32be"),
           ("P3.lis.zst", "arc")]
 FORMATS = ["int32be", "uint32be", "int64be", "text", "arc"]
 SIZES = 8
+# In entries: of 2,000,000 requests for some 100,000 keys.
+SYNTHETIC_SIZES = "15000,40000,120000"
 PEERS = ["lru", "sieve", "s3fifo", "wtinylfu", "wtinylfu-1"]
 # ours-16: in 16 shards, as a store of 256 MiB is.
 POLICIES = ["ours", "ours-16", *PEERS, "optimum"]
@@ -26,8 +28,23 @@ TIMEOUT_S = 3600
 READERS = {".xz": ["xz", "-dc"], ".gz": ["gzip", "-dc"], ".zst": ["zstd", "-dcq"]}
 
 
+def _synthetic(name: str, capacity: int | None) -> dict:
+    """One trace that is made, at all sizes."""
+    sizes = f"{capacity}," if capacity else SYNTHETIC_SIZES
+    command = [str(driver("cache_trace") / "cache_trace"), f"synthetic:{name}", sizes, *POLICIES]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+    if done.returncode != 0:
+        raise BenchError(f"{name}: {done.stderr.strip()}")
+    return {"trace": name, "format": "synthetic", **json.loads(done.stdout)}
+
+
+def _synthetic_names() -> list[str]:
+    command = [str(driver("cache_trace") / "cache_trace"), "--synthetic"]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
 def _replay(path: Path, form: str, capacity: int | None) -> dict:
-    """One trace at all sizes, as the simulator prints it."""
+    """One recorded trace at all sizes, as the simulator prints it."""
     sizes = f"{capacity}," if capacity else str(SIZES)
     command = [str(driver("cache_trace") / "cache_trace"), form, sizes, *POLICIES]
     reader = None
@@ -62,7 +79,7 @@ def _traces(options) -> list[tuple[Path, str]]:
             raise BenchError(f"--format says what is in the trace: {', '.join(FORMATS)}")
         return [(Path(options.trace), options.trace_format)]
     if options.capacity:
-        raise BenchError("--capacity goes with --trace")
+        raise BenchError("--capacity goes with --trace or --synthetic")
     if not FOLDER.is_dir():
         print("cache-trace: SKIPPED, there is no folder ../shared/data/cache-traces beside the "
               "checkout; --trace FILE --format F takes another")
@@ -71,9 +88,14 @@ def _traces(options) -> list[tuple[Path, str]]:
 
 
 def cache_trace(options) -> Report:
-    """Hit ratios of the cache's eviction policy and its peers over recorded requests."""
+    """Hit ratios of the cache's eviction policy and its peers over requests, recorded or made."""
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda one: _replay(*one, options.capacity), _traces(options)))
+        if options.synthetic:
+            results = list(pool.map(lambda name: _synthetic(name, options.capacity),
+                                    _synthetic_names()))
+        else:
+            results = list(pool.map(lambda one: _replay(*one, options.capacity),
+                                    _traces(options)))
     report = Report("cache-trace", runs=1)
     behind = []
     for result in results:
@@ -96,8 +118,9 @@ def cache_trace(options) -> Report:
     report.figures = {
         "versions": environment_versions(),
         "settings": {"weights": "1 each, capacity in entries", "sizes":
-                     f"{options.capacity or SIZES}" + ("" if options.capacity else
-                     " on a logarithmic scale from 0.1 % (at least 4) to 50 % of the keys"),
+                     str(options.capacity) if options.capacity else
+                     SYNTHETIC_SIZES if options.synthetic else
+                     f"{SIZES} on a logarithmic scale from 0.1 % (at least 4) to 50 % of the keys",
                      "peers": "S3-FIFO, SIEVE: their authors' figures; W-TinyLFU: Caffeine's, "
                               "wtinylfu with the adaptive window, wtinylfu-1 with 1 %",
                      "ours": "the class that the service links, with the shadows of a store of "

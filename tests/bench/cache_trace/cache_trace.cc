@@ -1,5 +1,7 @@
 // Replays a trace, read from standard input, through simulated caches and prints one JSON object:
 //   cache_trace FORMAT CAPACITIES POLICY...
+// FORMAT is one of trace_reader.h, or `synthetic:NAME` for a trace that is made; `cache_trace
+// --synthetic` prints their names.
 // CAPACITIES are entries, separated by commas, or a count of sizes: as many, spread evenly on a
 // logarithmic scale between 0.1 % (at least kLeastEntries) and 50 % of the trace's keys.
 #include <chrono>
@@ -8,15 +10,19 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "nlohmann/json.hpp"
 #include "tests/bench/cache_trace/simulated_cache.h"
+#include "tests/bench/cache_trace/synthetic_trace.h"
 #include "tests/bench/cache_trace/trace_reader.h"
 
 namespace slipstream::bench {
 namespace {
 
+constexpr absl::string_view kSynthetic = "synthetic:";
 constexpr double kLeastPart = 0.001, kLargestPart = 0.5;
 constexpr uint32_t kLeastEntries = 4;
 constexpr uint32_t kMaxSizesCount = 64;
@@ -47,12 +53,19 @@ bool Capacities(const std::string& text, uint32_t keys_count, std::vector<uint32
 }
 
 int Run(int argc, char** argv) {
+  if (argc == 2 && std::string(argv[1]) == "--synthetic") {
+    std::cout << nlohmann::json(SyntheticTraceNames()).dump() << "\n";
+    return 0;
+  }
   if (argc < 4) {
     std::cerr << "usage: cache_trace FORMAT CAPACITIES POLICY... < TRACE\n";
     return 2;
   }
   std::ios::sync_with_stdio(false);
-  auto trace = ReadTrace(std::cin, argv[1]);
+  const absl::string_view format = argv[1];
+  auto trace = absl::StartsWith(format, kSynthetic)
+                   ? MakeSyntheticTrace(std::string(absl::StripPrefix(format, kSynthetic)))
+                   : ReadTrace(std::cin, argv[1]);
   if (!trace.ok()) {
     std::cerr << trace.status().message() << "\n";
     return 1;

@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "gtest/gtest.h"
+#include "tests/bench/cache_trace/synthetic_trace.h"
 #include "tests/bench/cache_trace/trace_reader.h"
 
 namespace slipstream::bench {
@@ -27,6 +28,20 @@ std::vector<uint32_t> Read(const std::string& text, const char* format) {
   std::stringstream in(text);
   auto trace = ReadTrace(in, format);
   return trace.ok() ? trace->requests : std::vector<uint32_t>{};
+}
+
+TEST(SyntheticTraceTest, EachIsMadeAndTheSameAgain) {
+  EXPECT_GT(SyntheticTraceNames().size(), 20u);
+  for (const char* name : {"loop-50000", "recency"}) {
+    const auto trace = MakeSyntheticTrace(name);
+    ASSERT_TRUE(trace.ok());
+    EXPECT_EQ(trace->requests.size(), 2'000'000u);
+    EXPECT_EQ(MakeSyntheticTrace(name)->requests, trace->requests);
+  }
+  EXPECT_EQ(MakeSyntheticTrace("loop-50000")->keys_count(), 50'000u);
+  const auto unknown = MakeSyntheticTrace("loop");
+  EXPECT_TRUE(absl::IsInvalidArgument(unknown.status()));
+  EXPECT_NE(unknown.status().message().find("loops-in-turn"), std::string::npos);
 }
 
 TEST(TraceReaderTest, ReadsEachFormat) {
