@@ -158,6 +158,15 @@ TEST_F(CoarseShadowsTest, NoRuleHoldsMoreThanItsRoom) {
       EXPECT_LT(held[rule], kMax * 104 / 100) << "rule " << rule << " after " << i;
     }
   }
+  // Nothing of what has gone is still counted: there is room for as much again.
+  for (uint64_t key = 0; key < kKeys; ++key) shadows.Remove(HashOf(key));
+  for (uint64_t key = kKeys; key < kKeys + 3900; ++key) shadows.Read(HashOf(key), 100, 4000);
+  std::array<int, CoarseShadows::kCount> held{};
+  for (uint64_t key = kKeys; key < kKeys + 3900; ++key) {
+    const auto votes = shadows.VotesOf(HashOf(key));
+    for (size_t rule = 0; rule < held.size(); ++rule) held[rule] += votes >> rule & 1;
+  }
+  for (size_t rule = 0; rule < held.size(); ++rule) EXPECT_GT(held[rule], 3800) << "rule " << rule;
 }
 
 // Time counts to 65,535 and starts again, frequencies were halved in between, and what was held
