@@ -74,6 +74,11 @@ class AdaptivePolicy {
   static constexpr size_t kManyHitsCount = 1 << 16;
   static constexpr size_t kPassOverAfterManyCount = 64;
 
+  // In hits a read. In a large cache the best rule has changed by the time it is known: what
+  // several good ones hold is worth more than what the best one alone does.
+  static constexpr double kExactTolerance = 0.002;
+  static constexpr double kCoarseTolerance = 0.01;
+
   bool PassedOver() {
     ++hits_since_miss_count_;
     const bool many = hits_since_miss_count_ >= kManyHitsCount;
@@ -91,8 +96,8 @@ class AdaptivePolicy {
   std::unique_ptr<ShadowCaches> exact_;  // until it has too many keys
   // From some time before it is needed.
   std::unique_ptr<CoarseShadows> coarse_;
-  RuleScores exact_scores_{ShadowCaches::kCount, ShadowCaches::kTwins};
-  RuleScores coarse_scores_{CoarseShadows::kCount};
+  RuleScores exact_scores_{ShadowCaches::kCount, kExactTolerance, ShadowCaches::kTwins};
+  RuleScores coarse_scores_{CoarseShadows::kCount, kCoarseTolerance};
   size_t credit_count_ = 0;
   size_t passed_count_ = 0;
   size_t hits_since_miss_count_ = 0;  // without those that are looked at in any case

@@ -17,9 +17,8 @@ constexpr size_t kMinReadsBetweenLooks = 32;
 // What the first rule and the one that is best already have in advance, in square roots of the
 // entries: differences below it are chance.
 constexpr double kLead = 1;
-// A rule that is behind by so many hits has 1/e of the votes' weight.
-constexpr double kBehindHits = 2;
-constexpr double kBehindPerRead = 0.002;
+// Beside what is tolerated for each read: a hit or two are chance.
+constexpr double kTolerableHits = 2;
 // So that twins do not take turns, in which each would miss what the other has let go, a twin must
 // be ahead by so many hits, as a part of the entries.
 constexpr double kTwinLeadEntries = 0.3;
@@ -46,7 +45,7 @@ void RuleScores::Judge(size_t entries_count) {
   const auto end = hits.begin() + static_cast<std::ptrdiff_t>(rules_count_);
   const auto best = std::max_element(hits.begin(), end);
   best_ = static_cast<size_t>(best - hits.begin());
-  const double scale = kBehindHits + kBehindPerRead * reads_;
+  const double scale = kTolerableHits + tolerance_ * reads_;
   for (size_t i = 0; i < rules_count_; ++i) {
     weights_[i] = std::exp((hits[i] - *best) / scale) + kLeastWeight;
   }

@@ -20,9 +20,10 @@ class RuleScores {
   // Two rules that hold different parts of a loop, each ahead when its own part has just come by.
   using Twins = std::pair<size_t, size_t>;
 
-  // REQUIRES: at most VoteQueues::kMaxRulesCount. In doubt the earlier rule is the best.
-  explicit RuleScores(size_t rules_count, std::optional<Twins> twins = std::nullopt)
-      : rules_count_(rules_count), twins_(twins) {}
+  // A rule that is behind by `tolerance` hits a read has 1/e of the votes' weight. REQUIRES: at
+  // most VoteQueues::kMaxRulesCount rules. In doubt the earlier one is the best.
+  RuleScores(size_t rules_count, double tolerance, std::optional<Twins> twins = std::nullopt)
+      : rules_count_(rules_count), tolerance_(tolerance), twins_(twins) {}
 
   // A read: which rules would have had it, bit per rule.
   void Count(VoteQueues::Votes hits);
@@ -38,6 +39,7 @@ class RuleScores {
   static constexpr size_t kMax = VoteQueues::kMaxRulesCount;
 
   const size_t rules_count_;
+  const double tolerance_;
   const std::optional<Twins> twins_;
   std::array<double, kMax> hits_{};  // lately: older ones count less
   std::array<double, kMax> weights_{};
